@@ -1,1 +1,27 @@
-//! (skeleton)
+//! Results of preference-based RL experiments: kept safely, summarised honestly, drawn well.
+//!
+//! - [`store`]: one folder per run, named by the hash of its resolved configuration; append-only
+//!   evaluation logs; checkpoints of which two generations are kept; nothing is overwritten.
+//! - [`stats`]: mean, interquartile mean and stratified bootstrap intervals, reproducible to the bit.
+//! - [`table`]: finished runs grouped over seeds, as terminal text, Markdown and CSV.
+//! - [`plot`]: learning curves with bootstrap bands, as SVG and PNG.
+//!
+//! The crate knows nothing of simulators or learners: whoever can write one JSON line per
+//! evaluation can use it. All results are plain files, so runs made on many machines are merged
+//! by copying their folders into one.
+#![forbid(unsafe_code)]
+
+mod checkpoint;
+mod error;
+mod eval;
+mod files;
+mod key;
+mod run;
+pub mod store;
+
+pub use checkpoint::Checkpoint;
+pub use error::Error;
+pub use eval::{EpisodeResult, Eval};
+pub use key::{RunInfo, RunKey, canonical_json};
+pub use run::{Run, Status};
+pub use store::{FinishedRun, Store, Unfinished, Why};

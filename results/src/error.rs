@@ -1,0 +1,187 @@
+//! The crate's one error type. Every message names what failed, where, and what to do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What can go wrong while results are stored, read, summarised or drawn.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused a file operation.
+    #[error("cannot {action} {}: {cause}{}", path.display(), advice(cause))]
+    Io {
+        /// What was attempted, as a verb phrase.
+        action: &'static str,
+        /// The file or folder concerned.
+        path: PathBuf,
+        /// The operating system's answer.
+        cause: io::Error,
+    },
+    /// Another process is working on this run.
+    #[error(
+        "{} is in use by {}; wait for it to end, or stop it, and start again",
+        dir.display(),
+        holder(*pid)
+    )]
+    Locked {
+        /// The run's folder.
+        dir: PathBuf,
+        /// The process recorded in the lock file, where it could be read.
+        pid: Option<u32>,
+    },
+    /// A folder's `config.json` records another configuration than the one asked for.
+    #[error(
+        "{} records run {found}, but this configuration is run {expected}; \
+         move the folder away, or give this run another root folder",
+        file.display()
+    )]
+    ForeignConfig {
+        /// The `config.json` found.
+        file: PathBuf,
+        /// The key it records.
+        found: String,
+        /// The key that the folder should have.
+        expected: String,
+    },
+    /// A folder's `config.json` no longer hashes to the key recorded in it.
+    #[error(
+        "{} was edited after the run began (its configuration does not match its recorded hash); \
+         restore the original file, or start the changed configuration as a run of its own",
+        file.display()
+    )]
+    EditedConfig {
+        /// The `config.json` found.
+        file: PathBuf,
+    },
+    /// The configuration lacks a key that every run needs, or the key has the wrong type.
+    #[error("the run's configuration needs `{key}`: {expected}; found {found}")]
+    BadConfig {
+        /// The key concerned.
+        key: &'static str,
+        /// What it should hold.
+        expected: &'static str,
+        /// What it holds.
+        found: String,
+    },
+    /// A file holds something other than what was written.
+    #[error(
+        "{}{} is damaged: {reason}; restore it from a copy, or delete the run's folder to run it again",
+        file.display(),
+        at_line(*line)
+    )]
+    Corrupt {
+        /// The damaged file.
+        file: PathBuf,
+        /// Line, counted from 1, for line-based files.
+        line: Option<usize>,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No generation of a run's checkpoint can be read.
+    #[error(
+        "no readable checkpoint in {}: {}; delete the checkpoint folders to start this run from step 0",
+        dir.display(),
+        reasons.join("; ")
+    )]
+    NoGoodCheckpoint {
+        /// The run's folder.
+        dir: PathBuf,
+        /// One sentence per generation, newest first, naming its file.
+        reasons: Vec<String>,
+    },
+    /// A checkpoint was written by a run of another configuration.
+    #[error(
+        "checkpoint {} belongs to run {found}, not to {expected}; \
+         remove it (its weights were trained under another configuration)",
+        file.display()
+    )]
+    ForeignCheckpoint {
+        /// The checkpoint's manifest.
+        file: PathBuf,
+        /// The key it records.
+        found: String,
+        /// The key of the run being resumed.
+        expected: String,
+    },
+    /// A number to be logged is NaN or infinite.
+    #[error("{field} is {value} in the evaluation at step {step}; only finite numbers are logged")]
+    NotFinite {
+        /// Which field.
+        field: String,
+        /// Its value.
+        value: f64,
+        /// The evaluation's step.
+        step: u64,
+    },
+    /// An evaluation does not come after the last one logged.
+    #[error(
+        "evaluation at step {step} does not follow step {last} in {}; \
+         call truncate_to with the checkpoint's step when resuming",
+        file.display()
+    )]
+    OutOfOrder {
+        /// The log.
+        file: PathBuf,
+        /// The step offered.
+        step: u64,
+        /// The last step in the log.
+        last: u64,
+    },
+    /// A finished run was asked to change.
+    #[error("{} is finished and is not changed any more; delete the folder to run it again", dir.display())]
+    AlreadyFinished {
+        /// The run's folder.
+        dir: PathBuf,
+    },
+    /// A file or run name could escape its folder, or is taken.
+    #[error("`{name}` cannot be used as a name here: {reason}")]
+    BadName {
+        /// The name given.
+        name: String,
+        /// Why it is refused.
+        reason: &'static str,
+    },
+}
+
+impl Error {
+    /// For `map_err`: attaches what was attempted, and where, to an I/O error.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |cause| Self::Io {
+            action,
+            path: path.to_path_buf(),
+            cause,
+        }
+    }
+
+    pub(crate) fn corrupt(file: &Path, line: Option<usize>, reason: impl Into<String>) -> Self {
+        Self::Corrupt {
+            file: file.to_path_buf(),
+            line,
+            reason: reason.into(),
+        }
+    }
+}
+
+fn advice(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; free some space and start the same command again, it resumes"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; choose a folder that you may write to"
+        }
+        io::ErrorKind::NotFound => "; check the path",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "; a file stands where a folder is needed, choose another path"
+        }
+        _ => "",
+    }
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".into(), |pid| format!("process {pid}"))
+}
+
+fn at_line(line: Option<usize>) -> String {
+    line.map_or_else(String::new, |line| format!(", line {line},"))
+}

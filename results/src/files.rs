@@ -1,0 +1,61 @@
+//! Writing a file so that after a crash it is either the old one or the new one, never a mixture.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use crate::Error;
+
+/// Replaces `dir/name` by `bytes`: a temporary file beside it is written, synced and renamed, and
+/// the folder is synced, so the file is durable once this returns.
+pub(crate) fn write_atomic(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    let path = dir.join(name);
+    let beside = dir.join(format!(".{name}.tmp"));
+    write_synced(&beside, bytes)?;
+    fs::rename(&beside, &path).map_err(Error::io("write", &path))?;
+    sync_dir(dir)
+}
+
+/// Writes `bytes` to `path` and waits until they are on the disk. Not atomic by itself.
+pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut file = File::create(path).map_err(Error::io("create", path))?;
+    file.write_all(bytes).map_err(Error::io("write", path))?;
+    file.sync_all().map_err(Error::io("sync", path))
+}
+
+/// Makes renames inside `dir` durable. Windows offers no such call and needs none.
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), Error> {
+    if cfg!(unix) {
+        File::open(dir)
+            .and_then(|dir| dir.sync_all())
+            .map_err(Error::io("sync folder", dir))?;
+    }
+    Ok(())
+}
+
+/// Reads `path` if it exists.
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(Error::io("read", path)(cause)),
+    }
+}
+
+/// Refuses names that are not a single, plain, visible file name.
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.+=,".contains(c);
+    let reason = if name.is_empty() || name.starts_with('.') {
+        "it must not be empty or begin with a dot"
+    } else if !name.chars().all(plain) {
+        "only ASCII letters, digits and the characters - _ . + = , are allowed"
+    } else if name.len() > 200 {
+        "it must not be longer than 200 characters"
+    } else {
+        return Ok(());
+    };
+    Err(Error::BadName {
+        name: name.into(),
+        reason,
+    })
+}

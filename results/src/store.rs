@@ -1,0 +1,229 @@
+//! The store: a folder of runs, each in a folder of its own, named by what it is.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::files::check_name;
+use crate::run::{
+    is_run_without_config, read_config, read_done, read_finished_evals, read_last_step,
+};
+use crate::{Error, Eval, Run, RunInfo, RunKey, Status};
+
+/// A folder of runs that may be written to.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// A complete run, as read for tables and figures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FinishedRun {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// The hash of its configuration.
+    pub key: RunKey,
+    /// What was run.
+    pub info: RunInfo,
+    /// What [`Run::finish`] was given.
+    pub summary: Value,
+    /// All its evaluations, in order of their steps.
+    pub evals: Vec<Eval>,
+}
+
+/// A folder that tables and figures leave out and name instead.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unfinished {
+    /// The folder.
+    pub dir: PathBuf,
+    /// What is run there, where its configuration is readable.
+    pub info: Option<RunInfo>,
+    /// Why it is left out.
+    pub why: Why,
+}
+
+/// Why a run is left out of tables and figures.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Why {
+    /// It runs still, or was stopped; with the step last evaluated.
+    NotFinished {
+        /// Step of the last evaluation, if there was one.
+        last_step: Option<u64>,
+    },
+    /// A copy of the same run was read already.
+    DuplicateOf(PathBuf),
+    /// Its files cannot be trusted; the sentence says why.
+    Damaged(String),
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotFinished {
+                last_step: Some(step),
+            } => write!(f, "not finished, last evaluated at step {step}"),
+            Self::NotFinished { last_step: None } => f.write_str("not finished, no evaluation yet"),
+            Self::DuplicateOf(dir) => write!(f, "a copy of {}", dir.display()),
+            Self::Damaged(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl Store {
+    /// Opens the folder `root` for writing, creating it and its parents if need be.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder cannot be created or written to.
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(root).map_err(Error::io("create folder", root))?;
+        // Asking the permissions would not do: a file system can be mounted read-only.
+        let probe = root.join(format!(".writable-{}", std::process::id()));
+        fs::write(&probe, b"").map_err(Error::io("write to folder", root))?;
+        fs::remove_file(&probe).map_err(Error::io("write to folder", root))?;
+        Ok(Self {
+            root: root.to_path_buf(),
+        })
+    }
+
+    /// The folder that holds the runs.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the run of `config` lives: `<root>/<name_prefix>-<first 16 digits of its key>`.
+    #[must_use]
+    pub fn dir_of(&self, name_prefix: &str, config: &Value) -> PathBuf {
+        self.root
+            .join(format!("{name_prefix}-{}", RunKey::of(config)))
+    }
+
+    /// Opens or creates the run of the resolved configuration `config` and locks it for this
+    /// process. By convention `name_prefix` is `<task>-<algorithm>-<teacher>-s<seed>`.
+    ///
+    /// # Errors
+    /// - [`Error::BadConfig`] if `config` lacks one of the keys of [`RunInfo`];
+    /// - [`Error::BadName`] if the prefix is not a plain file name;
+    /// - [`Error::Locked`] if another process, or another [`Run`] of this one, holds the run;
+    /// - [`Error::ForeignConfig`], [`Error::EditedConfig`], [`Error::Corrupt`] if the folder holds
+    ///   something else than this run; nothing is overwritten then;
+    /// - [`Error::Io`].
+    pub fn run(&self, name_prefix: &str, config: &Value) -> Result<Run, Error> {
+        check_name(name_prefix)?;
+        Run::open(self.dir_of(name_prefix, config), config)
+    }
+
+    /// How far the run of `config` has come, without locking or creating anything.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::EditedConfig`] and [`Error::Io`] as for [`Store::run`].
+    pub fn status(&self, name_prefix: &str, config: &Value) -> Result<Status, Error> {
+        let dir = self.dir_of(name_prefix, config);
+        if read_config(&dir)?.is_none() {
+            Ok(Status::New)
+        } else if read_done(&dir)?.is_some() {
+            Ok(Status::Finished)
+        } else if read_last_step(&dir)?.is_some() || Run::has_checkpoint(&dir)? {
+            Ok(Status::Unfinished)
+        } else {
+            Ok(Status::New)
+        }
+    }
+
+    /// Reads every run in `root`: the finished ones, verified, and a list of the others. Both are
+    /// ordered by folder name. Needs no write access and takes no locks; folders that are not
+    /// runs are passed over. Only the folders directly in `root` are read.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if `root` cannot be listed. Flaws inside a run make it [`Why::Damaged`].
+    pub fn scan(root: &Path) -> Result<(Vec<FinishedRun>, Vec<Unfinished>), Error> {
+        let mut dirs = Vec::new();
+        for entry in fs::read_dir(root).map_err(Error::io("list", root))? {
+            let dir = entry.map_err(Error::io("list", root))?.path();
+            if dir.is_dir() {
+                dirs.push(dir);
+            }
+        }
+        dirs.sort_unstable();
+
+        let (mut finished, mut unfinished) = (Vec::<FinishedRun>::new(), Vec::new());
+        let mut seen: BTreeMap<String, PathBuf> = BTreeMap::new();
+        for dir in dirs {
+            match read(&dir) {
+                Ok(Found::Finished(run)) => match seen.get(&run.key.full()) {
+                    Some(first) => {
+                        let why = Why::DuplicateOf(first.clone());
+                        unfinished.push(Unfinished {
+                            dir,
+                            info: Some(run.info),
+                            why,
+                        });
+                    }
+                    None => {
+                        seen.insert(run.key.full(), dir);
+                        finished.push(*run);
+                    }
+                },
+                Ok(Found::Unfinished(run)) => unfinished.push(run),
+                Ok(Found::NotARun) => {}
+                Err((info, flaw)) => {
+                    unfinished.push(Unfinished {
+                        dir,
+                        info,
+                        why: Why::Damaged(flaw.to_string()),
+                    });
+                }
+            }
+        }
+        Ok((finished, unfinished))
+    }
+}
+
+enum Found {
+    Finished(Box<FinishedRun>),
+    Unfinished(Unfinished),
+    NotARun,
+}
+
+/// Reads one folder. A flaw comes with what is known of the run it is in.
+fn read(dir: &Path) -> Result<Found, (Option<RunInfo>, Error)> {
+    let Some(config) = read_config(dir).map_err(|e| (None, e))? else {
+        if !is_run_without_config(dir) {
+            return Ok(Found::NotARun);
+        }
+        let why = Why::NotFinished { last_step: None };
+        return Ok(Found::Unfinished(Unfinished {
+            dir: dir.to_path_buf(),
+            info: None,
+            why,
+        }));
+    };
+    let key = RunKey::of(&config);
+    let info = RunInfo::of(&config).map_err(|e| (None, e))?;
+    let flawed = |e| (Some(info.clone()), e);
+    let dir = dir.to_path_buf();
+    match read_done(&dir).map_err(flawed)? {
+        Some(done) => {
+            let evals = read_finished_evals(&dir, key, &done).map_err(flawed)?;
+            Ok(Found::Finished(Box::new(FinishedRun {
+                dir,
+                key,
+                info,
+                summary: done.summary,
+                evals,
+            })))
+        }
+        None => {
+            let why = Why::NotFinished {
+                last_step: read_last_step(&dir).map_err(flawed)?,
+            };
+            Ok(Found::Unfinished(Unfinished {
+                dir,
+                info: Some(info),
+                why,
+            }))
+        }
+    }
+}
