@@ -168,7 +168,8 @@ impl Store {
                 },
                 Ok(Found::Unfinished(run)) => unfinished.push(run),
                 Ok(Found::NotARun) => {}
-                Err((info, flaw)) => {
+                Err(flawed) => {
+                    let (info, flaw) = *flawed;
                     unfinished.push(Unfinished {
                         dir,
                         info,
@@ -188,8 +189,8 @@ enum Found {
 }
 
 /// Reads one folder. A flaw comes with what is known of the run it is in.
-fn read(dir: &Path) -> Result<Found, (Option<RunInfo>, Error)> {
-    let Some(config) = read_config(dir).map_err(|e| (None, e))? else {
+fn read(dir: &Path) -> Result<Found, Box<(Option<RunInfo>, Error)>> {
+    let Some(config) = read_config(dir).map_err(|e| Box::new((None, e)))? else {
         if !is_run_without_config(dir) {
             return Ok(Found::NotARun);
         }
@@ -201,8 +202,8 @@ fn read(dir: &Path) -> Result<Found, (Option<RunInfo>, Error)> {
         }));
     };
     let key = RunKey::of(&config);
-    let info = RunInfo::of(&config).map_err(|e| (None, e))?;
-    let flawed = |e| (Some(info.clone()), e);
+    let info = RunInfo::of(&config).map_err(|e| Box::new((None, e)))?;
+    let flawed = |e| Box::new((Some(info.clone()), e));
     let dir = dir.to_path_buf();
     match read_done(&dir).map_err(flawed)? {
         Some(done) => {
