@@ -1,1 +1,28 @@
-//! (skeleton)
+//! Learners for preference-based reinforcement learning, on burn.
+//!
+//! An algorithm is one file under [`online`] with its settings, its losses and its
+//! [`Online`] implementation, and one line in [`ALGORITHMS`]. The burn backend is a type parameter
+//! inside this crate only; outside, a [`Device`] is a name and a learner is a `Box<dyn Online>`.
+
+#![cfg_attr(not(feature = "cuda"), forbid(unsafe_code))]
+
+pub mod algorithm;
+pub mod backbone;
+pub mod config;
+pub mod device;
+pub mod explore;
+pub mod learner;
+pub mod nets;
+pub mod online;
+pub mod optim;
+pub mod replay;
+pub mod reward_model;
+pub mod sac;
+pub mod state;
+
+pub use algorithm::{ALGORITHMS, Algorithm, Build, BuildError, Setting};
+pub use config::{ConfigError, Setup, TIERS, Tier};
+pub use device::{DEVICES, Device, DeviceError};
+pub use learner::{LearnError, Learner, Mode, Online, Policy};
+pub use replay::{Dims, Transition};
+pub use state::{State, StateError};

@@ -1,0 +1,131 @@
+//! The registry of algorithms. To add one: a file with its config and learner, and a line here.
+
+use prefbench_oracles::UnknownName;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::config::{ConfigError, Setup};
+use crate::device::{Compute, Device, DeviceError, on_device};
+use crate::learner::Online;
+use crate::online::{pebble, random, sac};
+use crate::replay::Dims;
+
+/// Where an algorithm's experience comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// It acts in the environment while it learns.
+    Online,
+}
+
+/// What a learner is built for.
+#[derive(Clone, Copy, Debug)]
+pub struct Build {
+    /// Sizes of observations and actions.
+    pub dims: Dims,
+    /// Environment steps of the whole run.
+    pub total_steps: u64,
+    /// The run's seed.
+    pub seed: u64,
+    /// Where to compute.
+    pub device: Device,
+}
+
+/// An algorithm in the registry.
+pub struct Algorithm {
+    /// The name used in configs and tables.
+    pub id: &'static str,
+    /// One line for people.
+    pub summary: &'static str,
+    /// Where its experience comes from.
+    pub setting: Setting,
+    /// Whether it learns from a teacher's preferences (else from the true reward, or not at all).
+    pub taught: bool,
+    /// Raised whenever a change alters results; part of a run's identity.
+    pub version: u32,
+    /// The complete default settings for a task's family and a tier.
+    pub defaults: fn(&Setup<'_>) -> serde_json::Value,
+    /// Refuses settings of the wrong type or out of range.
+    pub check: fn(&serde_json::Value) -> Result<(), BuildError>,
+    /// A fresh learner with these settings.
+    pub build: fn(&serde_json::Value, Build) -> Result<Box<dyn Online>, BuildError>,
+}
+
+/// Every algorithm.
+pub const ALGORITHMS: &[Algorithm] = &[
+    Algorithm {
+        id: "random",
+        summary: "uniformly random actions: the floor",
+        setting: Setting::Online,
+        taught: false,
+        version: 1,
+        defaults: |_| json(&random::RandomConfig {}),
+        check: |v| Ok(parse::<random::RandomConfig>(v).map(|_| ())?),
+        build: |_, b| Ok(Box::new(random::Random::new(b.dims, b.seed))),
+    },
+    Algorithm {
+        id: "sac",
+        summary: "SAC on the true reward: the oracle that PbRL is measured against",
+        setting: Setting::Online,
+        taught: false,
+        version: 1,
+        defaults: |s| json(&sac::SacOnlineConfig::defaults(s)),
+        check: |v| Ok(parse::<sac::SacOnlineConfig>(v)?.validate()?),
+        build: |v, b| on_device!(b.device, build_sac(parse(v)?, b)),
+    },
+    Algorithm {
+        id: "pebble",
+        summary: "PEBBLE: SAC on a reward learned from preferences, relabelled as it improves",
+        setting: Setting::Online,
+        taught: true,
+        version: 1,
+        defaults: |s| json(&pebble::PebbleConfig::defaults(s)),
+        check: |v| Ok(parse::<pebble::PebbleConfig>(v)?.validate()?),
+        build: |v, b| on_device!(b.device, build_pebble(parse(v)?, b)),
+    },
+];
+
+/// The algorithm with this id.
+///
+/// # Errors
+/// [`UnknownName`] with the nearest valid id.
+pub fn find(id: &str) -> Result<&'static Algorithm, UnknownName> {
+    ALGORITHMS
+        .iter()
+        .find(|a| a.id == id)
+        .ok_or_else(|| UnknownName::new("algorithm", id, ALGORITHMS.iter().map(|a| a.id)))
+}
+
+/// Why a learner cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The device cannot be used.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// A setting is out of range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A setting is unknown or of the wrong type.
+    #[error("agent settings: {0}")]
+    Settings(#[from] serde_json::Error),
+}
+
+type Boxed = Result<Box<dyn Online>, BuildError>;
+
+fn build_sac<A: Compute>(config: sac::SacOnlineConfig, b: Build) -> Boxed {
+    config.validate()?;
+    let device = A::Device::default();
+    Ok(Box::new(sac::SacOnline::<A>::new(config, b.dims, b.seed, device)))
+}
+
+fn build_pebble<A: Compute>(config: pebble::PebbleConfig, b: Build) -> Boxed {
+    let device = A::Device::default();
+    let learner = pebble::Pebble::<A>::new(config, b.dims, b.total_steps, b.seed, device)?;
+    Ok(Box::new(learner))
+}
+
+fn json<T: Serialize>(config: &T) -> serde_json::Value {
+    serde_json::to_value(config).expect("settings are plain data")
+}
+
+fn parse<T: DeserializeOwned>(value: &serde_json::Value) -> Result<T, serde_json::Error> {
+    T::deserialize(value)
+}

@@ -1,0 +1,362 @@
+//! PEBBLE: off-policy learning from preferences, with unsupervised pre-training and relabelling.
+//!
+//! Lee, Smith, Abbeel, "PEBBLE: Feedback-Efficient Interactive Reinforcement Learning via
+//! Relabeling Experience and Unsupervised Pre-training" (ICML 2021, arXiv 2106.05091), with the
+//! protocol of B-Pref (arXiv 2111.03026):
+//!
+//! 1. random actions, then exploration by state entropy ([`crate::explore`]);
+//! 2. the first feedback session asks uniformly drawn pairs; the reward ensemble is trained, the
+//!    whole memory relabelled, the critics drawn anew and updated `reset_updates` times;
+//! 3. from then on a session every `feedback.every` steps until the budget is asked, each followed
+//!    by training and relabelling; one SAC update a step on the learned reward.
+//!
+//! Deviations from the reference code: its running variance is corrected ([`crate::explore`]);
+//! where no episode is long enough for a segment, a session waits for one (the reference assumes
+//! episodes of equal length); a session in which every query is skipped trains nothing (the
+//! reference crashes). Budgets count queries asked, as there.
+
+use prefbench_oracles::{
+    Label, Pair, Pool, Preference, QuerySampler, SamplerError, Trajectories, Uniform, sampler,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::backbone::{Backbone, Streams, check_seed_steps, seed_steps};
+use crate::config::{Checks, ConfigError, Setup, Tier};
+use crate::device::Compute;
+use crate::explore::StateEntropy;
+use crate::learner::{LearnError, Learner, Mode, Online, Policy};
+use crate::replay::{Dims, Transition};
+use crate::reward_model::{Fit, RewardConfig, RewardModel};
+use crate::sac::SacConfig;
+use crate::state::{State, StateError};
+
+/// How the size of sessions changes over a run of length T at step t.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// Every session asks the same.
+    Uniform,
+    /// Sizes fall as (T − t)/T.
+    Decay,
+    /// Sizes grow as T/(T − t + 1).
+    Increase,
+}
+
+/// When and what to ask.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeedbackConfig {
+    /// Queries over the whole run, skipped ones included.
+    pub budget: usize,
+    /// Queries in a session (before the schedule's factor).
+    pub per_session: usize,
+    /// Environment steps between two sessions.
+    pub every: u64,
+    /// Steps of a segment, H.
+    pub segment: usize,
+    /// Most recent complete episodes that queries are drawn from.
+    pub pool: usize,
+    /// Query sampler from the second session on; the first is always uniform.
+    pub sampler: String,
+    /// How session sizes change over the run.
+    pub schedule: Schedule,
+}
+
+/// Settings of PEBBLE.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PebbleConfig {
+    /// Steps of uniformly random actions before the first update.
+    pub seed_steps: u64,
+    /// Steps of unsupervised exploration after them.
+    pub unsupervised_steps: u64,
+    /// The neighbour, k, whose distance is the intrinsic reward.
+    pub neighbours: usize,
+    /// Updates of the fresh critics right after the first session.
+    pub reset_updates: u32,
+    /// The policy learner.
+    pub sac: SacConfig,
+    /// The reward ensemble.
+    pub reward: RewardConfig,
+    /// When and what to ask.
+    pub feedback: FeedbackConfig,
+}
+
+impl PebbleConfig {
+    /// Defaults for a task's family and a tier: B-Pref's scripts at the full tier.
+    pub fn defaults(setup: &Setup<'_>) -> Self {
+        let meta = setup.family == "metaworld";
+        let full = tier_is(setup, Tier::Full);
+        let reward = RewardConfig {
+            hidden: if full { vec![256; 3] } else { vec![64; 3] },
+            members: 3,
+            lr: if full { 3e-4 } else { 1e-3 },
+            batch: if full { 128 } else { 64 },
+            epochs: if meta { 10 } else { 50 },
+            target_accuracy: 0.97,
+        };
+        let feedback = |budget, per_session, every, segment| FeedbackConfig {
+            budget,
+            per_session,
+            every,
+            segment,
+            pool: 100,
+            sampler: "disagreement".to_owned(),
+            schedule: Schedule::Uniform,
+        };
+        Self {
+            seed_steps: seed_steps(setup),
+            unsupervised_steps: match setup.tier {
+                Tier::Smoke => 1_000,
+                Tier::Short => 4_000,
+                Tier::Full => 9_000,
+            },
+            neighbours: 5,
+            reset_updates: 100,
+            sac: SacConfig::defaults(setup),
+            reward,
+            feedback: match (setup.tier, meta) {
+                (Tier::Full, true) => feedback(10_000, 50, 5_000, 50),
+                (Tier::Full, false) => feedback(1_000, 100, 20_000, 50),
+                (Tier::Short, true) => feedback(1_000, 50, 2_500, 50),
+                (Tier::Short, false) => feedback(1_000, 50, 10_000, 50),
+                (Tier::Smoke, _) => feedback(250, 25, 1_000, 25),
+            },
+        }
+    }
+
+    /// Refuses values outside their range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        Checks::run(|c| {
+            check_seed_steps(c, self.seed_steps);
+            c.at_least("neighbours", self.neighbours, 1);
+            self.sac.check(c);
+            self.reward.check(c);
+            let f = &self.feedback;
+            c.at_least("feedback.per_session", f.per_session, 1);
+            c.at_least("feedback.every", f.every as usize, 1);
+            c.at_least("feedback.segment", f.segment, 1);
+            c.at_least("feedback.pool", f.pool, 1);
+            if let Err(e) = sampler::find(&f.sampler) {
+                let known = format!("a query sampler: {e}");
+                c.that("feedback.sampler", &f.sampler, false, &known);
+            }
+            let needs_two = f.sampler != "uniform" && self.reward.members < 2;
+            let must = "at least 2 for this feedback.sampler";
+            c.that("reward.members", self.reward.members, !needs_two, must);
+        })
+    }
+}
+
+fn tier_is(setup: &Setup<'_>, tier: Tier) -> bool {
+    setup.tier == tier
+}
+
+/// What has been asked and answered.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Feedback {
+    asked: usize,
+    sessions: usize,
+    last_session: u64,
+    labels: Vec<Preference>,
+    loss: f64,
+    accuracy: f64,
+}
+
+/// The learner.
+pub struct Pebble<A: Compute> {
+    config: PebbleConfig,
+    total_steps: u64,
+    sampler: &'static dyn QuerySampler,
+    backbone: Backbone<A>,
+    entropy: StateEntropy,
+    reward: RewardModel<A>,
+    feedback: Feedback,
+}
+
+impl<A: Compute> Pebble<A> {
+    /// A fresh learner for a run of `total_steps` environment steps.
+    pub fn new(
+        config: PebbleConfig,
+        dims: Dims,
+        total_steps: u64,
+        seed: u64,
+        device: A::Device,
+    ) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let sampler = sampler::find(&config.feedback.sampler).map_err(|e| ConfigError {
+            key: "agent.feedback.sampler".to_owned(),
+            value: config.feedback.sampler.clone(),
+            must: e.to_string(),
+        })?;
+        let streams = Streams::new(seed);
+        let (sac, seed_steps) = (config.sac.clone(), config.seed_steps);
+        let mut backbone = Backbone::new(sac, seed_steps, dims, streams, device.clone());
+        let init = &mut backbone.streams.init;
+        Ok(Self {
+            reward: RewardModel::new(config.reward.clone(), dims, init, device),
+            total_steps,
+            sampler: sampler.sampler,
+            backbone,
+            entropy: StateEntropy::default(),
+            feedback: Feedback::default(),
+            config,
+        })
+    }
+
+    /// Queries of the session due now; 0 if none is.
+    fn session_size(&self) -> usize {
+        let (f, t) = (&self.config.feedback, self.backbone.steps());
+        let due = if self.feedback.sessions == 0 {
+            t >= self.config.seed_steps + self.config.unsupervised_steps
+        } else {
+            t >= self.feedback.last_session + f.every
+        };
+        if !due {
+            return 0;
+        }
+        let (total, left) = (self.total_steps as f64, self.total_steps.saturating_sub(t) as f64);
+        let factor = match f.schedule {
+            Schedule::Uniform => 1.0,
+            Schedule::Decay if left > 0.0 => left / total,
+            Schedule::Decay => 0.01,
+            Schedule::Increase => total / (left + 1.0),
+        };
+        let size = (f.per_session as f64 * factor) as usize;
+        size.max(1).min(f.budget.saturating_sub(self.feedback.asked))
+    }
+
+    fn learn_reward(&mut self) -> Result<(), LearnError> {
+        let (replay, rng) = (&self.backbone.replay, &mut self.backbone.streams.query);
+        let Some(Fit { loss, accuracy, .. }) =
+            self.reward.fit(replay, &self.feedback.labels, rng)
+        else {
+            return Ok(());
+        };
+        if !loss.is_finite() {
+            return Err(LearnError::Diverged {
+                what: "the reward model's loss",
+                value: loss,
+                step: self.backbone.steps(),
+            });
+        }
+        (self.feedback.loss, self.feedback.accuracy) = (loss, accuracy);
+        self.reward.relabel(&mut self.backbone.replay);
+        Ok(())
+    }
+}
+
+impl<A: Compute> Policy for Pebble<A> {
+    fn act(&mut self, observation: &[f32], mode: Mode, action: &mut [f32]) {
+        self.backbone.act(observation, mode, action);
+    }
+}
+
+impl<A: Compute> Learner for Pebble<A> {
+    fn update(&mut self) -> Result<(), LearnError> {
+        if self.backbone.warming_up() {
+            return Ok(());
+        }
+        if self.feedback.sessions > 0 {
+            self.backbone.update(|_, _| {});
+        } else {
+            let (entropy, k) = (&mut self.entropy, self.config.neighbours);
+            self.backbone.update(|batch, replay| {
+                let memory = replay.trajectories().all_observations();
+                batch.reward = entropy.reward(&batch.observation, memory, replay.dims().obs, k);
+            });
+        }
+        Ok(())
+    }
+
+    fn metrics(&self) -> Vec<(&'static str, f64)> {
+        let mut out = self.backbone.sac.metrics();
+        if !self.feedback.labels.is_empty() {
+            out.push(("reward.loss", self.feedback.loss));
+            out.push(("reward.accuracy", self.feedback.accuracy));
+        }
+        out
+    }
+
+    fn save(&self) -> State {
+        let mut state = State::default();
+        self.backbone.save(&mut state);
+        self.entropy.save(&mut state);
+        self.reward.save(&mut state);
+        state.put_json("feedback", &self.feedback);
+        state
+    }
+
+    fn load(&mut self, state: &State) -> Result<(), StateError> {
+        self.backbone.load(state)?;
+        self.entropy.load(state)?;
+        self.reward.load(state)?;
+        self.feedback = state.get_json("feedback")?;
+        Ok(())
+    }
+}
+
+impl<A: Compute> Online for Pebble<A> {
+    fn begin(&mut self, observation: &[f32]) -> Result<(), LearnError> {
+        Ok(self.backbone.replay.begin(observation)?)
+    }
+
+    fn observe(&mut self, t: Transition<'_>) -> Result<(), LearnError> {
+        // Before the first session nothing reads the learned reward; relabelling fills it in.
+        let mut reward = 0.0;
+        if self.feedback.sessions > 0 {
+            // The memory's last row is the observation that this action answered.
+            let rows = self.trajectories().all_observations();
+            let latest = &rows[rows.len() - self.trajectories().obs_dim()..];
+            reward = self.reward.predict(latest, t.action);
+        }
+        self.backbone.observe(t, reward)
+    }
+
+    fn queries(&mut self) -> Result<Vec<Pair>, LearnError> {
+        let size = self.session_size();
+        if size == 0 {
+            return Ok(Vec::new());
+        }
+        let sampler = match self.feedback.sessions {
+            0 => &Uniform as &dyn QuerySampler,
+            _ => self.sampler,
+        };
+        let replay = &self.backbone.replay;
+        let f = &self.config.feedback;
+        let pool = Pool::recent(replay.trajectories(), f.pool, &self.feedback.labels);
+        let mut scores = self.reward.scores(replay);
+        let rng = &mut self.backbone.streams.query;
+        match sampler.select(&pool, f.segment, size, &mut scores, rng) {
+            Err(SamplerError::TooShort { .. }) => Ok(Vec::new()),
+            other => Ok(other?),
+        }
+    }
+
+    fn teach(&mut self, answers: &[(Pair, Option<Label>)]) -> Result<(), LearnError> {
+        let first = self.feedback.sessions == 0;
+        self.feedback.asked += answers.len();
+        self.feedback.sessions += 1;
+        self.feedback.last_session = self.backbone.steps();
+        let labelled = |&(pair, label): &(Pair, Option<Label>)| {
+            label.map(|label| Preference { pair, label })
+        };
+        self.feedback.labels.extend(answers.iter().filter_map(labelled));
+        self.learn_reward()?;
+        if first {
+            self.backbone.reset_critics();
+            for _ in 0..self.config.reset_updates {
+                self.backbone.update(|_, _| {});
+            }
+        }
+        Ok(())
+    }
+
+    fn feedback_budget(&self) -> u64 {
+        self.config.feedback.budget as u64
+    }
+
+    fn trajectories(&self) -> &Trajectories {
+        self.backbone.replay.trajectories()
+    }
+}
