@@ -1,0 +1,254 @@
+//! The one [`Env`] of this crate: it runs a [`Domain`] and keeps every promise that does not
+//! depend on the robot (lengths, finiteness, horizon, snapshots, divergence).
+
+use crate::world::World;
+use crate::{End, Env, EnvError, Snapshot, Spec, Step, Task};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// What a task file writes: one robot, its observation and its reward. The value holds handles
+/// into its world and what it remembers of the episode, and is stored in snapshots.
+pub(crate) trait Domain: Clone + Send + Serialize + DeserializeOwned + 'static {
+    /// The task's registry entry.
+    const TASK: Task;
+    /// rapier steps in one control period.
+    const SUBSTEPS: usize;
+
+    /// Builds the robot in its nominal pose.
+    fn build() -> Result<(World, Self), EnvError>;
+    /// Varies the nominal pose and draws the goal: the only place where chance enters.
+    fn begin(&mut self, world: &mut World, random: &mut Random);
+    /// Sets motors for one control period; the action is within [-1, 1].
+    fn act(&mut self, world: &mut World, action: &[f32]);
+    /// Writes the observation.
+    fn observe(&self, world: &World, obs: &mut [f32]);
+    /// Judges the step that `act` began.
+    fn judge(&self, world: &World, action: &[f32]) -> Judgement;
+}
+
+/// A domain's verdict on one step.
+pub(crate) struct Judgement {
+    pub reward: f32,
+    pub success: bool,
+    pub terminated: bool,
+}
+
+/// One episode's randomness: ChaCha8, and our own mapping to floats, so that no release of a
+/// sampling library changes an episode.
+pub(crate) struct Random(ChaCha8Rng);
+
+impl Random {
+    /// Uniform in `[low, high)` on a grid of 2^24 values.
+    pub fn uniform(&mut self, low: f32, high: f32) -> f32 {
+        let unit = (self.0.next_u32() >> 8) as f32 / (1 << 24) as f32;
+        low + (high - low) * unit
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
+enum Phase {
+    Idle,
+    Running,
+    Over,
+}
+
+/// Owned for reading; writing borrows the same fields as a tuple of the same shape.
+#[derive(Deserialize)]
+struct State<D> {
+    phase: Phase,
+    step: u32,
+    domain: D,
+    world: World,
+}
+
+pub(crate) struct Episode<D> {
+    /// As built; every episode starts from a copy, which is faster than building and as exact.
+    pristine: (World, D),
+    world: World,
+    domain: D,
+    phase: Phase,
+    step: u32,
+    action: Vec<f32>,
+    spec: Spec,
+}
+
+impl<D: Domain> Episode<D> {
+    /// The function a [`Task`] names as `make`.
+    pub fn make() -> Result<Box<dyn Env>, EnvError> {
+        let pristine = D::build()?;
+        let (world, domain) = D::build()?;
+        let action = Vec::with_capacity(D::TASK.spec.action_dim());
+        Ok(Box::new(Self {
+            pristine,
+            world,
+            domain,
+            phase: Phase::Idle,
+            step: 0,
+            action,
+            spec: D::TASK.spec,
+        }))
+    }
+
+    fn check_obs(&self, obs: &[f32]) -> Result<(), EnvError> {
+        let (expected, got) = (self.spec.obs_dim(), obs.len());
+        if got == expected {
+            Ok(())
+        } else {
+            Err(EnvError::ObsLength {
+                task: D::TASK.id,
+                expected,
+                got,
+            })
+        }
+    }
+
+    fn check_action(&self, action: &[f32]) -> Result<(), EnvError> {
+        let (expected, got) = (self.spec.action_dim(), action.len());
+        if got != expected {
+            return Err(EnvError::ActionLength {
+                task: D::TASK.id,
+                expected,
+                got,
+            });
+        }
+        match action.iter().enumerate().find(|(_, a)| !a.is_finite()) {
+            Some((index, &value)) => Err(EnvError::ActionNotFinite {
+                task: D::TASK.id,
+                index,
+                value,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn diverged(&mut self, what: &'static str) -> EnvError {
+        self.phase = Phase::Over;
+        EnvError::Diverged {
+            task: D::TASK.id,
+            step: self.step,
+            what,
+        }
+    }
+
+    fn bad_snapshot(&self, why: impl Into<String>) -> EnvError {
+        EnvError::Snapshot {
+            task: D::TASK.id,
+            version: D::TASK.version,
+            why: why.into(),
+        }
+    }
+}
+
+impl<D: Domain> Env for Episode<D> {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn reset(&mut self, seed: u64, obs: &mut [f32]) -> Result<(), EnvError> {
+        self.check_obs(obs)?;
+        self.world.copy_from(&self.pristine.0);
+        self.domain.clone_from(&self.pristine.1);
+        self.domain.begin(
+            &mut self.world,
+            &mut Random(ChaCha8Rng::seed_from_u64(seed)),
+        );
+        (self.phase, self.step) = (Phase::Running, 0);
+        self.domain.observe(&self.world, obs);
+        Ok(())
+    }
+
+    fn step(&mut self, action: &[f32], obs: &mut [f32]) -> Result<Step, EnvError> {
+        self.check_obs(obs)?;
+        self.check_action(action)?;
+        match self.phase {
+            Phase::Idle => return Err(EnvError::NotReset { task: D::TASK.id }),
+            Phase::Over => {
+                return Err(EnvError::EpisodeOver {
+                    task: D::TASK.id,
+                    step: self.step,
+                });
+            }
+            Phase::Running => {}
+        }
+        self.action.clear();
+        self.action
+            .extend(action.iter().map(|a| a.clamp(-1.0, 1.0)));
+        self.step += 1;
+        self.domain.act(&mut self.world, &self.action);
+        for _ in 0..D::SUBSTEPS {
+            self.world.0.step();
+        }
+        if !self.world.is_sound() {
+            return Err(self.diverged("a body is disabled or not finite"));
+        }
+        self.domain.observe(&self.world, obs);
+        let Judgement {
+            reward,
+            success,
+            terminated,
+        } = self.domain.judge(&self.world, &self.action);
+        if !reward.is_finite() || obs.iter().any(|o| !o.is_finite()) {
+            return Err(self.diverged("the observation or the reward is not finite"));
+        }
+        let end = match (terminated, self.step >= self.spec.horizon) {
+            (true, _) => End::Terminated,
+            (false, true) => End::Truncated,
+            (false, false) => End::No,
+        };
+        if end != End::No {
+            self.phase = Phase::Over;
+        }
+        Ok(Step {
+            reward,
+            success,
+            end,
+        })
+    }
+
+    fn observe(&self, obs: &mut [f32]) -> Result<(), EnvError> {
+        self.check_obs(obs)?;
+        if self.phase == Phase::Idle {
+            return Err(EnvError::NotReset { task: D::TASK.id });
+        }
+        self.domain.observe(&self.world, obs);
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, EnvError> {
+        // Layout: checksum of the rest (32 bytes), then postcard of (id, version), then of the state.
+        let unwritable = |e| self.bad_snapshot(format!("the state cannot be written ({e})"));
+        let bytes = vec![0; blake3::OUT_LEN];
+        let bytes =
+            postcard::to_extend(&(D::TASK.id, D::TASK.version), bytes).map_err(unwritable)?;
+        let state = (self.phase, self.step, &self.domain, &self.world);
+        let mut bytes = postcard::to_extend(&state, bytes).map_err(unwritable)?;
+        let seal = blake3::hash(&bytes[blake3::OUT_LEN..]);
+        bytes[..blake3::OUT_LEN].copy_from_slice(seal.as_bytes());
+        Ok(Snapshot(bytes))
+    }
+
+    fn restore(&mut self, snapshot: &Snapshot) -> Result<(), EnvError> {
+        let Some((seal, body)) = snapshot.0.split_first_chunk::<{ blake3::OUT_LEN }>() else {
+            return Err(self.bad_snapshot("it is too short; take a new one"));
+        };
+        if blake3::hash(body) != blake3::Hash::from_bytes(*seal) {
+            return Err(self.bad_snapshot(
+                "its checksum does not match, the bytes are damaged; use an older one",
+            ));
+        }
+        let unreadable = |e| self.bad_snapshot(format!("it cannot be read ({e}); take a new one"));
+        let ((id, version), body): ((&str, u32), _) =
+            postcard::take_from_bytes(body).map_err(unreadable)?;
+        if (id, version) != (D::TASK.id, D::TASK.version) {
+            return Err(self.bad_snapshot(format!(
+                "it is of {id} v{version}; use an environment of that task and version"
+            )));
+        }
+        let state: State<D> = postcard::from_bytes(body).map_err(unreadable)?;
+        self.world = state.world;
+        self.domain = state.domain;
+        (self.phase, self.step) = (state.phase, state.step);
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+//! Hopper against MuJoCo and Gymnasium; `tests/mujoco/fixtures.py` wrote the fixture.
+
+use super::*;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Fixture {
+    mass: [f32; 4],
+    pitch_inertia: [f32; 4],
+    flight: Flight,
+    transitions: Vec<Transition>,
+}
+
+type State = (Coordinates, Coordinates);
+
+#[derive(Deserialize)]
+struct Flight {
+    start: State,
+    actions: Vec<[f32; 3]>,
+    states: Vec<State>,
+}
+
+/// Before, action, after, observation, reward, terminated.
+type Transition = (State, [f32; 3], State, [f32; 11], f32, bool);
+
+fn fixture() -> Fixture {
+    serde_json::from_str(include_str!("../../tests/mujoco/hopper.json")).expect("fixture")
+}
+
+fn hopper() -> (World, Hopper) {
+    Hopper::build().expect("hopper builds")
+}
+
+fn step(world: &mut World, hopper: &mut Hopper, action: &[f32]) {
+    hopper.act(world, action);
+    (0..FRAME_SKIP).for_each(|_| world.0.step());
+}
+
+#[test]
+fn links_weigh_what_mujoco_says() {
+    let (world, _) = hopper();
+    let fixture = fixture();
+    let bodies: Vec<_> = world
+        .0
+        .bodies
+        .iter()
+        .map(|(_, b)| b)
+        .filter(|b| b.is_dynamic())
+        .collect();
+    assert_eq!(bodies.len(), 4);
+    for (i, body) in bodies.iter().enumerate() {
+        let inertia = 1.0
+            / body
+                .mass_properties()
+                .local_mprops
+                .reconstruct_inverse_inertia_matrix()
+                .y_axis
+                .y;
+        assert!(
+            (body.mass() / fixture.mass[i] - 1.0).abs() < 1e-5,
+            "link {i} weighs {} kg",
+            body.mass()
+        );
+        assert!(
+            (inertia / fixture.pitch_inertia[i] - 1.0).abs() < 1e-5,
+            "link {i} inertia {inertia} kg m²"
+        );
+    }
+}
+
+/// Same start, same torques: after 0.8 s the hinges are where MuJoCo has them.
+#[test]
+fn flies_as_in_mujoco() {
+    let (mut world, mut hopper) = hopper();
+    let Flight {
+        start,
+        actions,
+        states,
+    } = fixture().flight;
+    hopper.set_state(&mut world, start.0, start.1);
+    let (mut angle, mut distance, mut speed) = (0.0_f32, 0.0_f32, 0.0_f32);
+    for (action, (positions, velocities)) in actions.iter().zip(&states) {
+        step(&mut world, &mut hopper, action);
+        let (q, v) = (hopper.positions(&world), hopper.velocities(&world));
+        (2..6).for_each(|i| angle = angle.max((q[i] - positions[i]).abs()));
+        (0..2).for_each(|i| distance = distance.max((q[i] - positions[i]).abs()));
+        (0..6).for_each(|i| speed = speed.max((v[i] - velocities[i]).abs()));
+    }
+    let hinge = |k: usize| states.iter().map(move |s| s.0[k]);
+    let swing = (3..6)
+        .map(|k| hinge(k).fold(f32::MIN, f32::max) - hinge(k).fold(f32::MAX, f32::min))
+        .fold(f32::MAX, f32::min);
+    println!(
+        "angle {angle} rad, torso {distance} m, speed {speed}, while each hinge swings {swing} rad or more"
+    );
+    assert!(swing > 0.2, "the fixture must move: {swing} rad");
+    assert!(
+        angle <= 0.005,
+        "hinges and pitch part from MuJoCo by {angle} rad"
+    );
+    assert!(
+        distance <= 0.02,
+        "the torso parts from MuJoCo by {distance} m"
+    );
+    assert!(speed <= 0.1, "velocities part from MuJoCo by {speed}");
+}
+
+/// Given Gymnasium's states, observation, reward and termination are Gymnasium's.
+#[test]
+fn observes_and_judges_as_gymnasium() {
+    let (mut world, mut hopper) = hopper();
+    let transitions = fixture().transitions;
+    assert!(transitions.iter().any(|t| t.5) && transitions.iter().any(|t| !t.5));
+    for (i, (before, action, after, obs, reward, terminated)) in transitions.iter().enumerate() {
+        hopper.set_state(&mut world, before.0, before.1);
+        hopper.act(&mut world, action);
+        hopper.set_state(&mut world, after.0, after.1);
+        let mut got = [0.0; 11];
+        hopper.observe(&world, &mut got);
+        for (k, (got, expected)) in got.iter().zip(obs).enumerate() {
+            assert!(
+                (got - expected).abs() < 1e-5,
+                "transition {i}, obs {k}: {got}, Gymnasium {expected}"
+            );
+        }
+        let verdict = hopper.judge(&world, action);
+        // Positions are f32 here: 1e-7 m over 8 ms.
+        assert!(
+            (verdict.reward - reward).abs() < 1e-4,
+            "transition {i}: {}, Gymnasium {reward}",
+            verdict.reward
+        );
+        assert_eq!(verdict.terminated, *terminated, "transition {i}");
+    }
+}

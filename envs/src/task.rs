@@ -1,0 +1,59 @@
+//! The registry of tasks.
+
+use crate::episode::Domain;
+use crate::{Env, EnvError, Spec, hopper, reach};
+
+/// A registered task: everything a list, a help text or a paper's table says about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Task {
+    /// Unique id, as users write it.
+    pub id: &'static str,
+    /// Tasks of one family share a robot and a style: `locomotion`, `manipulation`.
+    pub family: &'static str,
+    /// For selections: `dense-reward`, `goal`, `terminates`.
+    pub tags: &'static [&'static str],
+    /// Raised whenever the same seed and actions no longer yield the same bits.
+    pub version: u32,
+    /// The true reward, in words.
+    pub reward: &'static str,
+    /// The success condition, in words.
+    pub success: &'static str,
+    /// The task's promises.
+    pub spec: Spec,
+    pub(crate) make: fn() -> Result<Box<dyn Env>, EnvError>,
+}
+
+impl Task {
+    /// Makes an environment of this task. It needs a [`reset`](Env::reset) before the first step.
+    ///
+    /// # Errors
+    /// [`EnvError::Build`], a defect of the task.
+    pub fn make(&self) -> Result<Box<dyn Env>, EnvError> {
+        (self.make)()
+    }
+}
+
+/// Every task, in the order in which documentation lists them.
+pub const TASKS: &[Task] = &[
+    hopper::Hopper::TASK, //
+    reach::Reach::TASK,
+];
+
+/// The task with this id.
+///
+/// # Errors
+/// [`EnvError::UnknownTask`], which offers the nearest valid id.
+pub fn find(id: &str) -> Result<&'static Task, EnvError> {
+    TASKS
+        .iter()
+        .find(|t| t.id == id)
+        .ok_or_else(|| EnvError::UnknownTask {
+            id: id.to_owned(),
+            nearest: TASKS
+                .iter()
+                .map(|t| t.id)
+                .min_by_key(|known| strsim::damerau_levenshtein(&id.to_lowercase(), known))
+                .unwrap_or_default(),
+            known: TASKS.iter().map(|t| t.id).collect::<Vec<_>>().join(", "),
+        })
+}

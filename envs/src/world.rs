@@ -1,0 +1,103 @@
+//! A rapier world that can be copied, stored and trusted.
+
+use rapier3d::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// [`PhysicsWorld`] with what a benchmark needs of it: copies, health, joint coordinates.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct World(pub PhysicsWorld);
+
+impl World {
+    /// An empty world with z up, stepping `dt` seconds at a time.
+    pub fn new(dt: f32) -> Self {
+        let mut world = PhysicsWorld {
+            gravity: Vector::new(0.0, 0.0, -9.81),
+            ..Default::default()
+        };
+        let p = &mut world.integration_parameters;
+        p.dt = dt;
+        // Control steps are short: continuous collision detection is cost without benefit, and
+        // recycled contacts would make the bits depend on the past beyond the state.
+        p.max_ccd_substeps = 0;
+        p.contact_recycling = false;
+        p.friction_model = FrictionModel::Coulomb;
+        Self(world)
+    }
+
+    /// Becomes a copy of `other`, bit for bit, without building anything anew. The pipelines are
+    /// workspaces that carry no state from step to step, so each world keeps its own.
+    pub fn copy_from(&mut self, other: &Self) {
+        let (to, from) = (&mut self.0, &other.0);
+        to.gravity = from.gravity;
+        to.integration_parameters = from.integration_parameters;
+        to.islands.clone_from(&from.islands);
+        to.broad_phase.clone_from(&from.broad_phase);
+        to.narrow_phase.clone_from(&from.narrow_phase);
+        to.bodies.clone_from(&from.bodies);
+        to.colliders.clone_from(&from.colliders);
+        to.impulse_joints.clone_from(&from.impulse_joints);
+        to.multibody_joints.clone_from(&from.multibody_joints);
+    }
+
+    /// A dynamic body whose mass comes from its colliders.
+    pub fn add_body(&mut self) -> RigidBodyHandle {
+        self.0
+            .insert_body(RigidBodyBuilder::dynamic().can_sleep(false))
+    }
+
+    /// Every body is enabled and finite. rapier disables a body that leaves the finite numbers
+    /// and forgets that it did (its quarantine is cleared each step), so ask the bodies.
+    pub fn is_sound(&self) -> bool {
+        self.0.bodies.iter().all(|(_, b)| {
+            b.is_enabled()
+                && b.position().is_finite()
+                && b.linvel().is_finite()
+                && b.angvel().is_finite()
+        })
+    }
+
+    /// Fixes a new multibody's degrees of freedom and clears rapier's silent default damping.
+    /// Must come before anything that indexes them.
+    pub fn settle(&mut self, joint: MultibodyJointHandle) {
+        for (_, body) in self.0.bodies.iter_mut() {
+            body.recompute_mass_properties_from_colliders(&self.0.colliders);
+        }
+        self.place(joint, |mb, _| mb.damping_mut().fill(0.0));
+    }
+
+    /// Edits the multibody that `joint` belongs to, given the joint's link id.
+    pub fn edit(&mut self, joint: MultibodyJointHandle, edit: impl FnOnce(&mut Multibody, usize)) {
+        if let Some((mb, link)) = self.0.multibody_joints.get_mut(joint) {
+            edit(mb, link);
+        }
+    }
+
+    /// Edits coordinates or velocities of a multibody and moves its bodies accordingly.
+    pub fn place(&mut self, joint: MultibodyJointHandle, edit: impl FnOnce(&mut Multibody, usize)) {
+        let bodies = &mut self.0.bodies;
+        if let Some((mb, link)) = self.0.multibody_joints.get_mut(joint) {
+            mb.forward_kinematics(bodies, true);
+            edit(mb, link);
+            mb.forward_kinematics(bodies, false);
+            mb.update_rigid_bodies(bodies, true);
+        }
+    }
+
+    /// Coordinate of one axis (0-2 along, 3-5 about x, y, z of the joint frame) of a joint.
+    pub fn coord(&self, joint: MultibodyJointHandle, axis: usize) -> f32 {
+        let link = self
+            .0
+            .multibody_joints
+            .get(joint)
+            .and_then(|(mb, link)| mb.link(link));
+        link.map_or(f32::NAN, |l| l.joint().coords()[axis]) // NaN ends the episode as diverged
+    }
+
+    /// Generalised velocity `index` of the multibody that `joint` belongs to.
+    pub fn velocity(&self, joint: MultibodyJointHandle, index: usize) -> f32 {
+        let mb = self.0.multibody_joints.get(joint).map(|(mb, _)| mb);
+        mb.and_then(|mb| mb.generalized_velocity().get(index).copied())
+            .unwrap_or(f32::NAN)
+    }
+}
