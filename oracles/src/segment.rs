@@ -67,7 +67,7 @@ impl<'a> SegmentView<'a> {
     }
 
     /// Number of transitions, at least 1.
-    #[allow(clippy::len_without_is_empty)] // never empty
+    #[expect(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {
         self.segment.len as usize
     }

@@ -15,7 +15,7 @@ use crate::trajectory::{Trajectories, TrajectoryError};
 pub struct Session {
     /// R̄: mean true return of the most recent training episodes.
     pub average_return: f64,
-    /// T_ep: length of a full episode, in control steps.
+    /// T_ep: length of a full episode, in control steps; positive.
     pub episode_length: f64,
     /// Number of this session, from 0.
     pub index: usize,
