@@ -15,9 +15,12 @@ mod checkpoint;
 mod error;
 mod eval;
 mod files;
+pub mod group;
 mod key;
 mod run;
+pub mod stats;
 pub mod store;
+pub mod table;
 
 pub use checkpoint::Checkpoint;
 pub use error::Error;

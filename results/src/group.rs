@@ -1,0 +1,154 @@
+//! Runs that differ in nothing but their seed form a group; groups are what tables and figures
+//! compare. Two groups that share task, algorithm, teacher and tier but differ elsewhere in their
+//! configuration are kept apart, and the differing keys are spelled out as the group's variant.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::{FinishedRun, canonical_json};
+
+/// The runs of one configuration over its seeds.
+#[derive(Clone, Debug)]
+pub struct Group<'a> {
+    /// Task.
+    pub task: &'a str,
+    /// Algorithm.
+    pub algorithm: &'a str,
+    /// Teacher; `None` for algorithms trained on the true reward.
+    pub teacher: Option<&'a str>,
+    /// Budget tier.
+    pub tier: &'a str,
+    /// The settings that tell this group from others of the same task, algorithm, teacher and
+    /// tier, as `key=value` joined by commas; empty if there is no such other group.
+    pub variant: String,
+    /// The runs in order of their seeds.
+    pub runs: Vec<&'a FinishedRun>,
+}
+
+impl Group<'_> {
+    /// Algorithm, teacher and variant in one line, for legends and notes.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let mut label = self.algorithm.to_owned();
+        if let Some(teacher) = self.teacher {
+            label.push_str(" · ");
+            label.push_str(teacher);
+        }
+        if !self.variant.is_empty() {
+            label.push_str(" · ");
+            label.push_str(&self.variant);
+        }
+        label
+    }
+}
+
+/// Sorts finished runs into groups, ordered by task, tier, algorithm, teacher and variant.
+#[must_use]
+pub fn group(runs: &[FinishedRun]) -> Vec<Group<'_>> {
+    let mut by_name = BTreeMap::<_, BTreeMap<String, Vec<&FinishedRun>>>::new();
+    for run in runs {
+        let info = &run.info;
+        let name = (
+            &*info.task,
+            &*info.tier,
+            &*info.algorithm,
+            info.teacher.as_deref(),
+        );
+        by_name
+            .entry(name)
+            .or_default()
+            .entry(without_seed(&info.config))
+            .or_default()
+            .push(run);
+    }
+    let mut groups = Vec::new();
+    for ((task, tier, algorithm, teacher), by_config) in by_name {
+        let variants = variants(by_config.values().filter_map(|runs| runs.first().copied()));
+        let mut named: Vec<_> = variants.into_iter().zip(by_config.into_values()).collect();
+        named.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (variant, mut runs) in named {
+            runs.sort_by_key(|run| run.info.seed);
+            groups.push(Group {
+                task,
+                algorithm,
+                teacher,
+                tier,
+                variant,
+                runs,
+            });
+        }
+    }
+    groups
+}
+
+fn without_seed(config: &Value) -> String {
+    let mut config = config.clone();
+    if let Some(map) = config.as_object_mut() {
+        map.remove("seed");
+    }
+    canonical_json(&config)
+}
+
+/// For each configuration, the settings in which it differs from any of the others.
+fn variants<'a>(representatives: impl Iterator<Item = &'a FinishedRun>) -> Vec<String> {
+    let settings: Vec<BTreeMap<String, String>> = representatives
+        .map(|run| {
+            let mut leaves = BTreeMap::new();
+            flatten(&run.info.config, String::new(), &mut leaves);
+            leaves.remove("seed");
+            leaves
+        })
+        .collect();
+    let keys: BTreeSet<&String> = settings.iter().flat_map(BTreeMap::keys).collect();
+    let differing: Vec<&String> = keys
+        .into_iter()
+        .filter(|&key| settings.iter().any(|s| s.get(key) != settings[0].get(key)))
+        .collect();
+    let spell = |s: &BTreeMap<String, String>| {
+        let pairs = differing
+            .iter()
+            .map(|&key| format!("{key}={}", s.get(key).map_or("(absent)", String::as_str)));
+        pairs.collect::<Vec<_>>().join(", ")
+    };
+    settings.iter().map(spell).collect()
+}
+
+/// Dotted paths of all leaves, with plain strings unquoted. Empty objects and arrays are leaves.
+fn flatten(value: &Value, path: String, leaves: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            for (key, inner) in map {
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
+                flatten(inner, path, leaves);
+            }
+        }
+        Value::String(text) => drop(leaves.insert(path, text.clone())),
+        other => drop(leaves.insert(path, canonical_json(other))),
+    }
+}
+
+/// Seeds in short form: `0–4, 7`.
+#[must_use]
+pub fn spell_seeds(seeds: &[u64]) -> String {
+    let mut parts = Vec::new();
+    let mut rest = seeds;
+    while let Some(&first) = rest.first() {
+        let length = (0..)
+            .zip(rest)
+            .take_while(|&(i, &seed)| seed - first == i)
+            .count();
+        let last = rest[length - 1];
+        parts.push(match length {
+            1 => first.to_string(),
+            2 => format!("{first}, {last}"),
+            _ => format!("{first}–{last}"),
+        });
+        rest = &rest[length..];
+    }
+    parts.join(", ")
+}

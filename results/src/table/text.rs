@@ -1,0 +1,214 @@
+//! A [`Table`] as text: for terminals, as Markdown, and as CSV.
+
+use std::fmt::Write as _;
+
+use comfy_table::{Cell, CellAlignment, Table as Drawn, presets};
+
+use super::{Metric, Row, Table};
+
+struct Column {
+    name: String,
+    /// Numbers are aligned to the right.
+    right: bool,
+    cells: Vec<String>,
+}
+
+impl Table {
+    /// The table as aligned text for a terminal, as wide as its content.
+    #[must_use]
+    pub fn terminal(&self) -> String {
+        let columns = self.columns();
+        let mut drawn = Drawn::new();
+        drawn.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        drawn.set_header(columns.iter().map(|column| &column.name));
+        for i in 0..self.rows.len() {
+            drawn.add_row(columns.iter().map(|column| {
+                let side = if column.right {
+                    CellAlignment::Right
+                } else {
+                    CellAlignment::Left
+                };
+                Cell::new(&column.cells[i]).set_alignment(side)
+            }));
+        }
+        let mut out = String::new();
+        for line in drawn.lines() {
+            let _ = writeln!(out, "{}", line.trim_end());
+        }
+        for note in &self.notes {
+            let _ = writeln!(out, "{note}");
+        }
+        out
+    }
+
+    /// The table as GitHub-flavoured Markdown.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let columns = self.columns();
+        let mut out = String::new();
+        let mut line = |cell: &dyn Fn(&Column) -> String| {
+            let cells: Vec<String> = columns.iter().map(cell).collect();
+            let _ = writeln!(out, "| {} |", cells.join(" | "));
+        };
+        line(&|column| column.name.clone());
+        line(&|column| if column.right { "--:" } else { ":--" }.into());
+        for i in 0..self.rows.len() {
+            line(&|column| column.cells[i].replace('|', "\\|"));
+        }
+        for note in &self.notes {
+            // Items of a note's list begin with two blanks.
+            let _ = write!(out, "\n{}\n", note.replace("\n  ", "\n- "));
+        }
+        out
+    }
+
+    /// One line per row with full precision; missing values are empty.
+    #[must_use]
+    pub fn csv(&self) -> String {
+        let mut out = format!(
+            "{NAMES},n,seeds,mean,std,iqm,low,high,steps_min,steps_max,feedback_min,feedback_max\n"
+        );
+        for row in &self.rows {
+            let seeds: Vec<String> = row.seeds.iter().map(u64::to_string).collect();
+            let figures = [
+                Some(row.mean),
+                row.std,
+                Some(row.iqm),
+                row.interval.map(|i| i.low),
+                row.interval.map(|i| i.high),
+            ];
+            let _ = write!(
+                out,
+                "{},{},{}",
+                names(row),
+                row.scores.len(),
+                seeds.join(" ")
+            );
+            for figure in figures {
+                let _ = write!(
+                    out,
+                    ",{}",
+                    figure.map_or_else(String::new, |x| x.to_string())
+                );
+            }
+            let _ = writeln!(
+                out,
+                ",{},{},{},{}",
+                row.steps.0, row.steps.1, row.feedback.0, row.feedback.1
+            );
+        }
+        out
+    }
+
+    /// One line per row and seed: the scores that the rows summarise, with full precision.
+    #[must_use]
+    pub fn seeds_csv(&self) -> String {
+        let mut out = format!("{NAMES},seed,score\n");
+        for row in &self.rows {
+            for (seed, score) in row.seeds.iter().zip(&row.scores) {
+                let _ = writeln!(out, "{},{seed},{score}", names(row));
+            }
+        }
+        out
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        let column = |name: &str, right: bool, cell: &dyn Fn(&Row) -> String| Column {
+            name: name.into(),
+            right,
+            cells: self.rows.iter().map(cell).collect(),
+        };
+        let interval = format!("{} % interval", 100.0 * self.level);
+        let dash = || "–".to_owned();
+        let mut columns = vec![
+            column("task", false, &|row| row.task.clone()),
+            column("algorithm", false, &|row| row.algorithm.clone()),
+            column("teacher", false, &|row| {
+                row.teacher.clone().unwrap_or_else(dash)
+            }),
+            column("tier", false, &|row| row.tier.clone()),
+            column("variant", false, &|row| row.variant.clone()),
+            column("metric", false, &|row| row.metric.name().into()),
+            column("n", true, &|row| {
+                format!(
+                    "{}{}",
+                    row.scores.len(),
+                    if row.preliminary() { "†" } else { "" }
+                )
+            }),
+            column("mean", true, &|row| number(row.mean, row)),
+            column("IQM", true, &|row| number(row.iqm, row)),
+            column(&interval, true, &|row| {
+                row.interval.map_or_else(dash, |i| {
+                    format!("[{}, {}]", number(i.low, row), number(i.high, row))
+                })
+            }),
+            column("steps", true, &|row| range(row.steps)),
+            column("feedback", true, &|row| range(row.feedback)),
+        ];
+        columns.retain(|column| {
+            column.name != "variant" || column.cells.iter().any(|cell| !cell.is_empty())
+        });
+        columns
+    }
+}
+
+/// One decimal for per cents and large returns, more for small ones; the same in all of a row.
+fn number(value: f64, row: &Row) -> String {
+    let decimals = match row.mean.abs() {
+        _ if row.metric == Metric::Success => 1,
+        size if size >= 10.0 || size == 0.0 => 1,
+        size if size >= 1.0 => 2,
+        _ => 3,
+    };
+    let text = format!("{value:.decimals$}");
+    // A minus sign before nothing but zeros says nothing.
+    match text.strip_prefix('-') {
+        Some(digits) if digits.chars().all(|c| c == '0' || c == '.') => digits.into(),
+        _ => text,
+    }
+}
+
+fn range((low, high): (u64, u64)) -> String {
+    if low == high {
+        thousands(low)
+    } else {
+        format!("{}–{}", thousands(low), thousands(high))
+    }
+}
+
+/// Digits in groups of three, set apart by an underscore as in Rust: `1_000_000`.
+fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(|group| std::str::from_utf8(group).unwrap_or_default())
+        .collect();
+    groups.join("_")
+}
+
+const NAMES: &str = "task,algorithm,teacher,tier,variant,metric";
+
+fn names(row: &Row) -> String {
+    let teacher = row.teacher.as_deref().unwrap_or_default();
+    let names = [
+        &*row.task,
+        &*row.algorithm,
+        teacher,
+        &*row.tier,
+        &*row.variant,
+        row.metric.name(),
+    ];
+    names.map(quoted).join(",")
+}
+
+/// A CSV field, quoted where RFC 4180 asks for it.
+fn quoted(field: &str) -> String {
+    if field.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.into()
+    }
+}
