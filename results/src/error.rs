@@ -133,6 +133,12 @@ pub enum Error {
         /// The run's folder.
         dir: PathBuf,
     },
+    /// A figure could not be drawn.
+    #[error("the figure cannot be drawn: {reason}; please report this, the runs are unharmed")]
+    Drawing {
+        /// What failed.
+        reason: String,
+    },
     /// A file or run name could escape its folder, or is taken.
     #[error("`{name}` cannot be used as a name here: {reason}")]
     BadName {

@@ -17,6 +17,7 @@ mod eval;
 mod files;
 pub mod group;
 mod key;
+pub mod plot;
 mod run;
 pub mod stats;
 pub mod store;
