@@ -37,8 +37,13 @@ impl QuerySampler for Disagreement {
         let probabilities = scores.probabilities(&candidates);
         let expected = members * candidates.len();
         let finite = probabilities.iter().filter(|p| p.is_finite()).count();
-        if probabilities.len() != expected || finite != expected {
-            return Err(SamplerError::BadScores { expected, finite });
+        let got = probabilities.len();
+        if got != expected || finite != expected {
+            return Err(SamplerError::BadScores {
+                expected,
+                got,
+                finite,
+            });
         }
 
         let mut ranked: Vec<(f64, Pair)> = candidates

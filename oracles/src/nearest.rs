@@ -54,5 +54,5 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 }
 
 fn suggestion(nearest: &Option<&'static str>) -> String {
-    nearest.map_or_else(String::new, |name| format!(", did you mean \"{name}\"?"))
+    nearest.map_or_else(String::new, |name| format!(" (did you mean \"{name}\"?)"))
 }

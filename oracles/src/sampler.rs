@@ -156,11 +156,16 @@ pub enum SamplerError {
         members: usize,
     },
     /// The reward model did not return one finite probability per member and pair.
-    #[error("the reward model must return {expected} finite probabilities, and returned {finite}")]
+    #[error(
+        "the reward model must return {expected} finite probabilities (members × pairs); it \
+         returned {got} numbers, {finite} of them finite"
+    )]
     BadScores {
         /// members × pairs.
         expected: usize,
-        /// How many finite numbers came back.
+        /// How many numbers came back.
+        got: usize,
+        /// How many of them are finite.
         finite: usize,
     },
 }

@@ -91,6 +91,7 @@ proptest! {
             prop_assert_eq!(pairs.is_ok(), possible);
             let Ok(pairs) = pairs else { continue };
             prop_assert_eq!(pairs.len(), n);
+            prop_assert_eq!(rng == again, n == 0); // the next session asks something else
             for side in pairs.iter().flat_map(|p| [p.left, p.right]) {
                 prop_assert!((tail..lengths.len()).contains(&(side.trajectory as usize)));
                 prop_assert_eq!(store.view(side).map(|v| v.len()), Ok(segment_len));
@@ -226,6 +227,13 @@ fn refusals_say_what_to_do() {
             .is_err()
     );
 
+    // The running episode is long enough, but may not be asked about.
+    let whole = Pool {
+        episodes: 0..3,
+        ..pool.clone()
+    };
+    assert_eq!(whole.pairs(10, 1, &mut rng), pool.pairs(10, 1, &mut rng));
+
     let disagreement = sampler::find("disagreement").unwrap().sampler;
     let alone = disagreement.select(&pool, 5, 1, &mut Ensemble::new(1), &mut rng);
     assert_eq!(
@@ -254,10 +262,17 @@ fn broken_scores_are_refused() {
     let store = store(&[20]);
     let pool = Pool::recent(&store, 100, &[]);
     let sampler = Disagreement { factor: 3 };
-    for (scores, finite) in [(vec![0.5; 5], 5), (vec![0.5; 7], 7), (vec![f32::NAN; 6], 0)] {
+    let mut surplus = vec![0.5; 7];
+    surplus[6] = f32::NAN;
+    for (scores, finite) in [(vec![0.5; 5], 5), (surplus, 6), (vec![f32::NAN; 6], 0)] {
+        let (expected, got) = (6, scores.len());
         let rng = &mut Stream::new(1, "query");
         let result = sampler.select(&pool, 5, 1, &mut Broken(scores), rng);
-        let expected = 6;
-        assert_eq!(result, Err(SamplerError::BadScores { expected, finite }));
+        let error = SamplerError::BadScores {
+            expected,
+            got,
+            finite,
+        };
+        assert_eq!(result, Err(error));
     }
 }

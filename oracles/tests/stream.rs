@@ -101,9 +101,13 @@ fn draws_are_uniform_and_normal() {
 }
 
 #[test]
-fn below_nothing_is_zero() {
+fn below_holds_at_its_extremes() {
     let mut s = Stream::new(0, "edge");
     assert_eq!((s.below(0), s.below(1)), (0, 0));
+    // Without rejection, half of these would be multiples of 3.
+    let n = 3 << 62;
+    let multiples = (0..9000).filter(|_| s.below(n).is_multiple_of(3)).count() as f64;
+    assert!((multiples - 3000.0).abs() < 4.0 * 2000f64.sqrt());
     assert!((0..100).any(|_| s.below(usize::MAX) > usize::MAX / 2));
 }
 

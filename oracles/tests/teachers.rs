@@ -248,10 +248,10 @@ fn the_registry_holds_the_six_with_their_published_parameters() {
 fn unknown_names_are_answered_with_the_nearest() {
     assert_eq!(
         teacher::find("orcale").unwrap_err().to_string(),
-        "no teacher is called \"orcale\", did you mean \"oracle\"?; \
+        "no teacher is called \"orcale\" (did you mean \"oracle\"?); \
          known: oracle, mistake, noisy, skip, equal, myopic"
     );
-    assert_eq!(teacher::find("Myopic").unwrap_err().nearest, Some("myopic"));
+    assert_eq!(teacher::find("MYOPIC").unwrap_err().nearest, Some("myopic"));
     let far = teacher::find("bayesian").unwrap_err();
     assert_eq!(far.nearest, None);
     assert!(!far.to_string().contains("did you mean"));
@@ -280,6 +280,14 @@ fn parameters_survive_json_and_are_checked() {
         ..scripted::ORACLE
     };
     assert_eq!(nan.check().unwrap_err().key, "beta");
+}
+
+#[test]
+fn labels_name_their_side() {
+    let labels = [Label::Left, Label::Right, Label::Equal];
+    assert_eq!(labels.map(Label::target), [0.0, 1.0, 0.5]);
+    let text = serde_json::to_string(&labels).unwrap();
+    assert_eq!(text, r#"["left","right","equal"]"#);
 }
 
 #[test]
