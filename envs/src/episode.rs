@@ -76,18 +76,22 @@ pub(crate) struct Episode<D> {
 impl<D: Domain> Episode<D> {
     /// The function a [`Task`] names as `make`.
     pub fn make() -> Result<Box<dyn Env>, EnvError> {
+        Ok(Box::new(Self::new()?))
+    }
+
+    fn new() -> Result<Self, EnvError> {
         let pristine = D::build()?;
         let (world, domain) = D::build()?;
-        let action = Vec::with_capacity(D::TASK.spec.action_dim());
-        Ok(Box::new(Self {
+        let spec = D::TASK.spec;
+        Ok(Self {
             pristine,
             world,
             domain,
             phase: Phase::Idle,
             step: 0,
-            action,
-            spec: D::TASK.spec,
-        }))
+            action: Vec::with_capacity(spec.action_dim()),
+            spec,
+        })
     }
 
     fn check_obs(&self, obs: &[f32]) -> Result<(), EnvError> {
@@ -176,11 +180,8 @@ impl<D: Domain> Env for Episode<D> {
             .extend(action.iter().map(|a| a.clamp(-1.0, 1.0)));
         self.step += 1;
         self.domain.act(&mut self.world, &self.action);
-        for _ in 0..D::SUBSTEPS {
-            self.world.0.step();
-        }
-        if !self.world.is_sound() {
-            return Err(self.diverged("a body is disabled or not finite"));
+        if let Err(what) = self.world.step(D::SUBSTEPS) {
+            return Err(self.diverged(what));
         }
         self.domain.observe(&self.world, obs);
         let Judgement {
@@ -250,5 +251,81 @@ impl<D: Domain> Env for Episode<D> {
         self.domain = state.domain;
         (self.phase, self.step) = (state.phase, state.step);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{hopper::Hopper, reach::Reach};
+
+    /// One episode's bits.
+    fn bits<D: Domain>(env: &mut Episode<D>) -> Vec<u32> {
+        let spec = env.spec;
+        let (mut obs, action) = (vec![0.0; spec.obs_dim()], vec![0.3; spec.action_dim()]);
+        env.reset(1, &mut obs).expect("reset");
+        let mut bits = vec![];
+        for _ in 0..10 {
+            let step = env.step(&action, &mut obs).expect("step");
+            bits.push(step.reward.to_bits());
+            bits.extend(obs.iter().map(|o| o.to_bits()));
+        }
+        bits
+    }
+
+    /// A joint thrown to a speed ends the episode, if it must, and leaves no trace after a reset.
+    fn diverges_and_recovers<D: Domain>(speed: f32, must_diverge: bool) {
+        let mut env = Episode::<D>::new().expect("make");
+        let spec = env.spec;
+        let (mut obs, action) = (vec![0.0; spec.obs_dim()], vec![0.0; spec.action_dim()]);
+        let expected = bits(&mut env);
+        for handle in env
+            .world
+            .0
+            .multibody_joints
+            .iter()
+            .map(|j| j.0)
+            .collect::<Vec<_>>()
+        {
+            env.reset(1, &mut obs).expect("reset");
+            env.step(&action, &mut obs).expect("step");
+            env.world
+                .edit(handle, |mb, _| mb.generalized_velocity_mut().fill(speed));
+            let outcome = env.step(&action, &mut obs);
+            if must_diverge {
+                let error = outcome.expect_err("it must be noticed");
+                assert!(
+                    matches!(error, EnvError::Diverged { step: 2, .. }),
+                    "{error}"
+                );
+                assert!(error.to_string().contains(D::TASK.id), "{error}");
+                let again = env.step(&action, &mut obs);
+                assert_eq!(
+                    again,
+                    Err(EnvError::EpisodeOver {
+                        task: D::TASK.id,
+                        step: 2
+                    })
+                );
+            }
+            assert_eq!(
+                bits(&mut env),
+                expected,
+                "{} is not as new after a reset",
+                D::TASK.id
+            );
+        }
+    }
+
+    #[test]
+    fn divergence_is_reported_and_forgotten() {
+        for speed in [f32::NAN, f32::INFINITY, f32::MAX, 1e15, 1e5] {
+            diverges_and_recovers::<Hopper>(speed, true);
+            diverges_and_recovers::<Reach>(speed, true);
+        }
+        for speed in [1e2, 1e3, 9e3] {
+            diverges_and_recovers::<Hopper>(speed, false);
+            diverges_and_recovers::<Reach>(speed, false);
+        }
     }
 }

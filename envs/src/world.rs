@@ -3,6 +3,9 @@
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
+/// m/s or rad/s: far above any robot's, far below what could overflow within a step.
+const MAX_SPEED: f32 = 1e4;
+
 /// [`PhysicsWorld`] with what a benchmark needs of it: copies, health, joint coordinates.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
@@ -46,15 +49,32 @@ impl World {
             .insert_body(RigidBodyBuilder::dynamic().can_sleep(false))
     }
 
-    /// Every body is enabled and finite. rapier disables a body that leaves the finite numbers
-    /// and forgets that it did (its quarantine is cleared each step), so ask the bodies.
-    pub fn is_sound(&self) -> bool {
-        self.0.bodies.iter().all(|(_, b)| {
-            b.is_enabled()
-                && b.position().is_finite()
-                && b.linvel().is_finite()
-                && b.angvel().is_finite()
-        })
+    /// Advances by `substeps` time steps.
+    ///
+    /// # Errors
+    /// What is wrong, if the world is not sound before, between or after them. It looks before it
+    /// steps because rapier's motors panic on a NaN.
+    pub fn step(&mut self, substeps: usize) -> Result<(), &'static str> {
+        for _ in 0..substeps {
+            self.check()?;
+            self.0.step();
+        }
+        self.check()
+    }
+
+    /// rapier disables a body that leaves the finite numbers and forgets that it did (its
+    /// quarantine is cleared each step), so ask the bodies, and their joints.
+    fn check(&self) -> Result<(), &'static str> {
+        let sound = |b: &RigidBody| b.is_enabled() && b.position().is_finite();
+        if !self.0.bodies.iter().all(|(_, b)| sound(b)) {
+            return Err("a body is disabled or has no finite position");
+        }
+        let slow = |v: &f32| v.abs() < MAX_SPEED; // false for NaN
+        let mut robots = self.0.multibody_joints.multibodies();
+        if !robots.all(|mb| mb.generalized_velocity().iter().all(slow)) {
+            return Err("a joint is faster than 10,000 m/s or rad/s");
+        }
+        Ok(())
     }
 
     /// Fixes a new multibody's degrees of freedom and clears rapier's silent default damping.
