@@ -31,6 +31,8 @@ const FINGER_FRICTION: f32 = 1.0;
 
 const ARM_AXES: [JointAxis; 3] = [JointAxis::LinX, JointAxis::LinY, JointAxis::LinZ];
 
+const FINGER_AXIS: JointAxis = JointAxis::LinY;
+
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Gantry {
     arm: MultibodyJointHandle,
@@ -74,15 +76,21 @@ impl Gantry {
                 .friction_combine_rule(CoefficientCombineRule::Max);
             world.0.insert_collider(pad, Some(body));
             // The joint's coordinate is the pad face's distance from the middle, 0 when closed.
-            let outward = Rotation::from_rotation_arc(Vector::X, Vector::new(0.0, side, 0.0));
+            let outward = if side > 0.0 {
+                Rotation::IDENTITY
+            } else {
+                Rotation::from_xyzw(1.0, 0.0, 0.0, 0.0) // a half turn about x: exact, as is identity
+            };
             let closed = Vector::new(0.0, side * FINGER[1], 0.0);
-            let joint = GenericJointBuilder::new(JointAxesMask::LOCKED_PRISMATIC_AXES)
-                .contacts_enabled(false)
-                .local_frame1(Pose::from_parts(closed, outward))
-                .local_frame2(Pose::from_rotation(outward))
-                .limits(JointAxis::LinX, [0.0, MAX_OPENING / 2.0])
-                .motor_model(JointAxis::LinX, MotorModel::ForceBased)
-                .motor_max_force(JointAxis::LinX, FINGER_FORCE);
+            let joint = GenericJointBuilder::new(
+                JointAxesMask::ANG_AXES | JointAxesMask::LIN_X | JointAxesMask::LIN_Z,
+            )
+            .contacts_enabled(false)
+            .local_frame1(Pose::from_parts(closed, outward))
+            .local_frame2(Pose::from_rotation(outward))
+            .limits(FINGER_AXIS, [0.0, MAX_OPENING / 2.0])
+            .motor_model(FINGER_AXIS, MotorModel::ForceBased)
+            .motor_max_force(FINGER_AXIS, FINGER_FORCE);
             *finger = world.0.insert_multibody_joint(hand, body, joint.build())?;
         }
         world.settle(arm);
@@ -129,7 +137,7 @@ impl Gantry {
                     return;
                 };
                 link.joint.data.set_motor(
-                    JointAxis::LinX,
+                    FINGER_AXIS,
                     target,
                     0.0,
                     FINGER_STIFFNESS,
@@ -153,7 +161,87 @@ impl Gantry {
     pub fn opening(&self, world: &World) -> f32 {
         self.fingers
             .iter()
-            .map(|&finger| world.coord(finger, 0))
+            .map(|&finger| world.coord(finger, FINGER_AXIS as usize))
             .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DT: f32 = 0.0025;
+
+    /// Grasps a 4 cm cube of this friction and mass, lifts it by 25 cm and shakes it ten times.
+    /// Returns the hand's error and the cube's position in the hand after that and 10 s later.
+    fn grasp(friction: f32, mass: f32) -> (f32, [Vector; 2]) {
+        let mut world = World::new(DT);
+        let p = &mut world.0.integration_parameters;
+        p.num_solver_iterations = 4;
+        p.friction_in_bias_pass = true;
+        let table = ColliderBuilder::cuboid(0.5, 0.5, 0.05).translation(Vector::Z * -0.05);
+        world.0.insert(RigidBodyBuilder::fixed(), table);
+        let body = RigidBodyBuilder::dynamic()
+            .translation(Vector::Z * 0.02)
+            .can_sleep(false);
+        let collider = ColliderBuilder::cuboid(0.02, 0.02, 0.02)
+            .mass(mass)
+            .friction(friction)
+            .friction_combine_rule(CoefficientCombineRule::Min);
+        let (cube, _) = world.0.insert(body, collider);
+        let hand = Gantry::build(&mut world, [0.0, 0.0, 0.2]).expect("build");
+        // The pads' friction must not win: the pair takes the cube's.
+        for (_, c) in world.0.colliders.iter_mut() {
+            c.set_friction_combine_rule(CoefficientCombineRule::Min);
+            c.set_friction(c.friction().min(friction));
+        }
+        let mut target = [0.0, 0.0, 0.2];
+        let mut go = |world: &mut World, to: [f32; 3], seconds: f32| {
+            let (from, n) = (target, (seconds / DT) as usize);
+            for i in 1..=n {
+                target = std::array::from_fn(|k| from[k] + (to[k] - from[k]) * i as f32 / n as f32);
+                hand.aim(world, target);
+                world.step(1).expect("sound");
+            }
+        };
+        go(&mut world, [0.0, 0.0, 0.03], 0.5);
+        hand.grip(&mut world, 1.0);
+        go(&mut world, [0.0, 0.0, 0.03], 0.3);
+        go(&mut world, [0.0, 0.0, 0.28], 0.6);
+        for i in 0..10 {
+            go(
+                &mut world,
+                [if i % 2 == 0 { 0.1 } else { 0.0 }, 0.0, 0.28],
+                0.25,
+            );
+        }
+        let in_hand =
+            |world: &World| world.0.bodies[cube].translation() - Vector::from(hand.position(world));
+        let lifted = in_hand(&world);
+        go(&mut world, [0.0, 0.0, 0.28], 10.0);
+        let [x, y, z] = hand.position(&world);
+        let error = (Vector::new(x, y, z) - Vector::new(0.0, 0.0, 0.28)).length();
+        (error, [lifted, in_hand(&world)])
+    }
+
+    #[test]
+    fn grasps_by_friction_and_only_by_friction() {
+        let (error, [lifted, held]) = grasp(1.0, 0.1);
+        println!(
+            "hand error {error} m, cube in hand {lifted}, creep {} m",
+            (held - lifted).length()
+        );
+        assert!(error < 0.002, "the hand misses its target by {error} m");
+        assert!(lifted.length() < 0.02, "the cube is {lifted} from the hand");
+        assert!(
+            (held - lifted).length() < 0.001,
+            "the cube creeps from {lifted} to {held}"
+        );
+        // 2 fingers x 10 N x 0.1 cannot carry 4.9 N.
+        let (error, [_, dropped]) = grasp(0.1, 0.5);
+        assert!(
+            error < 0.002 && dropped.z < -0.2,
+            "held without friction, at {dropped}"
+        );
     }
 }

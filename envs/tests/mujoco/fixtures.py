@@ -3,7 +3,7 @@
     pip install mujoco==4.0.0 "gymnasium[mujoco]==1.4.0" dm_control
     python envs/tests/mujoco/fixtures.py
 
-hopper.json     what MuJoCo and Gymnasium's Hopper-v5 do: link masses, a flight, transitions
+hopper.json     what MuJoCo and Gymnasium's Hopper-v5 do: link masses, a flight, landings, transitions
 tolerance.json  what dm_control's reward shaping yields
 """
 
@@ -46,6 +46,37 @@ def flight(env):
     raise RuntimeError("no seed keeps the hinges inside their range")
 
 
+def landings(env, count=24):
+    """0.2 s from just above the floor, falling and moving forward, under torques held for 8 ms."""
+    model = env.unwrapped.model
+    data = mujoco.MjData(model)
+    foot = model.geom("foot_geom").id
+    rng = np.random.default_rng(0)
+    out = []
+    while len(out) < count:
+        qpos = [0, 1.25, *rng.uniform([-0.15, -0.8, -1.0, -0.5], [0.15, 0.0, 0.0, 0.7])]
+        qvel = rng.uniform([-0.5, -2.2, -1, -3, -3, -3], [3, -0.3, 1, 3, 3, 3])
+        mujoco.mj_resetData(model, data)
+        data.qpos[:] = qpos
+        mujoco.mj_forward(model, data)
+        radius, half = model.geom_size[foot][:2]
+        lowest = data.geom_xpos[foot][2] - abs(data.geom_xmat[foot][8]) * half - radius
+        data.qpos[1] += rng.uniform(0.005, 0.03) - lowest
+        data.qvel[:] = qvel
+        start = data.qpos.tolist(), data.qvel.tolist()
+        actions = np.clip(rng.uniform(-1, 1, 3) + 0.6 * rng.normal(size=(25, 3)), -1, 1)
+        states, touched = [], False
+        for action in actions:
+            data.ctrl[:] = action
+            for _ in range(4):
+                mujoco.mj_step(model, data)
+                touched = touched or data.ncon > 0
+            states.append([data.qpos.tolist(), data.qvel.tolist()])
+        if touched and all(abs(q[2]) < 0.6 and q[1] > 0.5 for q, _ in states):
+            out.append({"start": start, "actions": actions.tolist(), "states": states})
+    return out
+
+
 def transitions(env):
     """State before, action, state after, observation, reward, terminated: healthy and not."""
     out = []
@@ -74,6 +105,7 @@ def main():
             model.body_inertia[i][1] for i in range(1, model.nbody)
         ],
         "transitions": transitions(env),
+        "landings": landings(env),
     }
     hopper["flight"] = flight(env)
     text = json.dumps(hopper, default=float)
