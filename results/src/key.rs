@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::Error;
 
 /// BLAKE3 hash of a run's resolved configuration in canonical JSON: object keys sorted by code
-/// point, no white space, numbers as `serde_json` prints them (shortest form that round-trips).
+/// point, no white space, integers in decimal, floats as Rust's `{:?}` prints them (the shortest form
+/// that reads back as the same `f64`).
 ///
 /// The order of keys never matters; any change of a value does, `1` against `1.0` included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +75,10 @@ fn write_canonical(value: &Value, out: &mut String) {
                 write_canonical(&map[key], out);
             }
             out.push('}');
+        }
+        // Not left to serde_json, which changed how it writes exponents in a minor version.
+        Value::Number(number) if number.is_f64() => {
+            let _ = write!(out, "{:?}", number.as_f64().unwrap_or_default());
         }
         scalar => {
             let _ = write!(out, "{scalar}");

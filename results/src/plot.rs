@@ -8,8 +8,9 @@ mod curve;
 mod raster;
 mod scene;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use self::curve::Curve;
 use crate::group::{Group, group};
 use crate::stats::{Bootstrap, Statistic};
 use crate::table::Metric;
@@ -81,30 +82,36 @@ pub fn learning_curves(
     finished: &[FinishedRun],
     options: &PlotOptions,
 ) -> Result<Vec<Figure>, Error> {
-    let mut figures = BTreeMap::<_, Vec<Group<'_>>>::new();
-    for group in group(finished) {
+    let groups = group(finished);
+    // The same group has the same colour in all figures.
+    let labels: BTreeSet<String> = groups.iter().map(Group::label).collect();
+    let mut figures = BTreeMap::<_, Vec<Curve>>::new();
+    for group in &groups {
+        let curve = Curve::of(group, options);
         figures
             .entry((group.task, group.tier))
             .or_default()
-            .push(group);
+            .push(curve);
+    }
+    for curve in figures.values_mut().flatten() {
+        curve.style = labels
+            .iter()
+            .position(|label| *label == curve.label)
+            .unwrap_or_default();
     }
     figures
         .into_iter()
-        .map(|((task, tier), groups)| figure(task, tier, &groups, options))
+        .map(|((task, tier), curves)| figure(task, tier, &curves, options))
         .collect()
 }
 
 fn figure(
     task: &str,
     tier: &str,
-    groups: &[Group<'_>],
+    curves: &[Curve],
     options: &PlotOptions,
 ) -> Result<Figure, Error> {
-    let curves: Vec<_> = groups
-        .iter()
-        .map(|group| curve::Curve::of(group, options))
-        .collect();
-    let scene = chart::draw(task, tier, &curves, options)?;
+    let scene = chart::draw(task, tier, curves, options)?;
     let plain = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
     let metric = match options.metric {
         Metric::Return => "return",

@@ -126,7 +126,7 @@ impl Table {
                 rows.extend(row(group, metric, &options.bootstrap));
             }
         }
-        let mut notes = vec![estimator(&options.bootstrap)];
+        let mut notes = estimators(&options.bootstrap);
         if rows.iter().any(Row::preliminary) {
             notes.push("† Preliminary: fewer than 3 seeds.".into());
         }
@@ -193,14 +193,16 @@ fn ever_succeeded(run: &FinishedRun) -> bool {
         .any(|episode| episode.success)
 }
 
-fn estimator(bootstrap: &Bootstrap) -> String {
-    format!(
-        "Score of a run: mean over the episodes of its last evaluation, under the true reward. \
-         IQM: interquartile mean over seeds (drops the floor(n/4) lowest and highest; the mean for n < 4). \
-         Interval: {} % stratified bootstrap percentile interval of the IQM, {} resamples.",
-        100.0 * bootstrap.level,
-        bootstrap.resamples
-    )
+/// What the figures in the table are.
+fn estimators(bootstrap: &Bootstrap) -> Vec<String> {
+    vec![
+        "Score of a run: mean over the episodes of its last evaluation, under the true reward.".into(),
+        "IQM: interquartile mean over seeds, without the floor(n/4) lowest and highest; the mean for n < 4.".into(),
+        format!(
+            "Interval: stratified bootstrap percentile interval of the IQM, {} resamples of the seeds.",
+            text::thousands(bootstrap.resamples as u64)
+        ),
+    ]
 }
 
 /// A sentence per task and tier whose rows do not all have the same seeds.
@@ -220,9 +222,9 @@ fn unequal_seeds(groups: &[Group<'_>]) -> Vec<String> {
         .filter(|(_, by_seeds)| by_seeds.len() > 1);
     unequal
         .map(|((task, tier), by_seeds)| {
-            let sets = by_seeds
-                .iter()
-                .map(|(seeds, rows)| format!("{} has {}", rows.join(" and "), spell_seeds(seeds)));
+            let sets = by_seeds.iter().map(|(seeds, rows)| {
+                format!("seeds {} for {}", spell_seeds(seeds), rows.join(", "))
+            });
             format!(
                 "Unequal seeds on {task} ({tier}): {}.",
                 sets.collect::<Vec<_>>().join("; ")

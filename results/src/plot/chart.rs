@@ -49,11 +49,11 @@ pub(super) fn draw(
     header(&mut marks, &fonts, task, tier, options);
     axes.draw(&mut marks, options);
     // All bands below all lines, so that no line is veiled.
-    for (curve, style) in curves.iter().zip(styles(curves)) {
+    for (curve, style) in curves.iter().map(|curve| (curve, style(curve))) {
         band(&mut marks, curve, &style, &axes);
     }
     if options.seeds {
-        for (curve, style) in curves.iter().zip(styles(curves)) {
+        for (curve, style) in curves.iter().map(|curve| (curve, style(curve))) {
             for seed in curve.seeds.iter().filter(|_| curve.n > 1) {
                 marks.push(line(
                     axes.points(&curve.x, seed, curve.level),
@@ -65,9 +65,16 @@ pub(super) fn draw(
             }
         }
     }
-    for (curve, style) in curves.iter().zip(styles(curves)) {
+    for (curve, style) in curves.iter().map(|curve| (curve, style(curve))) {
         let points = axes.points(&curve.x, &curve.centre, curve.level);
-        marks.push(line(points, style.colour, 2.0, 1.0, style.dash));
+        marks.push(match *points {
+            [at] => Mark::Dot {
+                at,
+                radius: 3.0,
+                colour: style.colour,
+            },
+            _ => line(points, style.colour, 2.0, 1.0, style.dash),
+        });
     }
     let lines = legend(&mut marks, &fonts, curves);
     let height = LEGEND + LEGEND_LINE * (lines as f64 - 1.0) + 18.0;
@@ -84,15 +91,12 @@ struct Style {
     dash: &'static [f64],
 }
 
-fn styles(curves: &[Curve]) -> impl Iterator<Item = Style> {
-    curves.iter().enumerate().map(|(i, curve)| Style {
-        colour: PALETTE[i % PALETTE.len()],
-        dash: if curve.level {
-            LEVEL
-        } else {
-            DASHES[i / PALETTE.len() % DASHES.len()]
-        },
-    })
+fn style(curve: &Curve) -> Style {
+    let pattern = DASHES[curve.style / PALETTE.len() % DASHES.len()];
+    Style {
+        colour: PALETTE[curve.style % PALETTE.len()],
+        dash: if curve.level { LEVEL } else { pattern },
+    }
 }
 
 fn header(marks: &mut Vec<Mark>, fonts: &Fonts, task: &str, tier: &str, options: &PlotOptions) {
@@ -134,7 +138,7 @@ fn header(marks: &mut Vec<Mark>, fonts: &Fonts, task: &str, tier: &str, options:
 
 fn y_label(options: &PlotOptions) -> &'static str {
     match options.metric {
-        Metric::Return => "return (sum of true rewards)",
+        Metric::Return => "return (true rewards per episode)",
         Metric::Success => "success rate (%)",
     }
 }
@@ -290,7 +294,7 @@ fn band(marks: &mut Vec<Mark>, curve: &Curve, style: &Style, axes: &Axes) {
 /// Writes the legend under the figure, in as many lines as it takes; returns how many.
 fn legend(marks: &mut Vec<Mark>, fonts: &Fonts, curves: &[Curve]) -> usize {
     let (mut x, mut row) = (LEFT, 0);
-    for (curve, style) in curves.iter().zip(styles(curves)) {
+    for (curve, style) in curves.iter().map(|curve| (curve, style(curve))) {
         let drawn = if curve.x.is_empty() {
             ", not drawn: no common evaluations"
         } else {

@@ -10,6 +10,8 @@ use crate::{Eval, FinishedRun};
 /// What is drawn of one group.
 pub(super) struct Curve {
     pub label: String,
+    /// Position in the order of colours and line patterns.
+    pub style: usize,
     /// Number of seeds drawn.
     pub n: usize,
     /// Increasing.
@@ -44,6 +46,7 @@ impl Curve {
         };
         Self {
             label: group.label(),
+            style: 0,
             n: seeds.len(),
             centre: (0..x.len()).filter_map(at).collect(),
             band: options.bootstrap.band(options.statistic, &seeds),

@@ -164,6 +164,17 @@ pub(super) fn png(scene: &Scene) -> Result<Vec<u8>, Error> {
                     None,
                 );
             }
+            Mark::Dot {
+                at: [x, y],
+                radius,
+                colour,
+            } => {
+                let Some(path) = PathBuilder::from_circle(*x as f32, *y as f32, *radius as f32)
+                else {
+                    continue;
+                };
+                image.fill_path(&path, &paint(*colour, 1.0), FillRule::Winding, view, None);
+            }
             Mark::Text(text) => {
                 let Some(path) = fonts.outline(text) else {
                     continue;

@@ -37,6 +37,11 @@ pub(super) enum Mark {
         colour: Colour,
         opacity: f64,
     },
+    Dot {
+        at: [f64; 2],
+        radius: f64,
+        colour: Colour,
+    },
     Text(Text),
 }
 
@@ -91,6 +96,17 @@ impl Scene {
                     listed(points),
                     hex(*colour),
                     translucent("fill", *opacity)
+                ),
+                Mark::Dot {
+                    at: [x, y],
+                    radius,
+                    colour,
+                } => writeln!(
+                    out,
+                    "<circle cx=\"{}\" cy=\"{}\" r=\"{radius}\" fill=\"{}\"/>",
+                    rounded(*x),
+                    rounded(*y),
+                    hex(*colour)
                 ),
                 Mark::Text(text) => writeln!(out, "{}", text.svg()),
             };

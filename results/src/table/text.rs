@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{Cell, CellAlignment, Table as Drawn, presets};
+use comfy_table::{Cell, CellAlignment, LineStyle, Table as Drawn, presets};
 
 use super::{Metric, Row, Table};
 
@@ -19,7 +19,8 @@ impl Table {
     pub fn terminal(&self) -> String {
         let columns = self.columns();
         let mut drawn = Drawn::new();
-        drawn.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        let rule = LineStyle::none().fill('─').junction('─');
+        drawn.load_style(presets::NOTHING.header_separator(rule).bottom_border(rule));
         drawn.set_header(columns.iter().map(|column| &column.name));
         for i in 0..self.rows.len() {
             drawn.add_row(columns.iter().map(|column| {
@@ -178,7 +179,7 @@ fn range((low, high): (u64, u64)) -> String {
 }
 
 /// Digits in groups of three, set apart by an underscore as in Rust: `1_000_000`.
-fn thousands(n: u64) -> String {
+pub(super) fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let groups: Vec<&str> = digits
         .as_bytes()
