@@ -89,6 +89,17 @@ pub enum Error {
         /// One sentence per generation, newest first, naming its file.
         reasons: Vec<String>,
     },
+    /// A folder was read that holds no run, or a run without a checkpoint.
+    #[error(
+        "{} holds no {what}; name the folder of a run (the one with its config.json) that has saved a checkpoint",
+        dir.display()
+    )]
+    NothingSaved {
+        /// The folder read.
+        dir: PathBuf,
+        /// What it lacks.
+        what: &'static str,
+    },
     /// A checkpoint was written by a run of another configuration.
     #[error(
         "checkpoint {} belongs to run {found}, not to {expected}; \

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::checkpoint::Generations;
 use crate::files::check_name;
 use crate::run::{
     is_run_without_config, read_config, read_done, read_finished_evals, read_last_step,
 };
-use crate::{Error, Eval, Run, RunInfo, RunKey, Status};
+use crate::{Checkpoint, Error, Eval, Run, RunInfo, RunKey, Status};
 
 /// A folder of runs that may be written to.
 #[derive(Clone, Debug)]
@@ -130,6 +131,22 @@ impl Store {
         } else {
             Ok(Status::New)
         }
+    }
+
+    /// The configuration and the newest good checkpoint of the run in the folder `dir`, without
+    /// locking or changing anything: for looking at a run, finished or not, even while it goes on.
+    ///
+    /// # Errors
+    /// [`Error::NothingSaved`] if `dir` is no run or has no checkpoint yet, and the errors of
+    /// [`Store::run`] and [`Run::load_checkpoint`] for damaged and foreign files.
+    pub fn peek(dir: &Path) -> Result<(Value, Checkpoint), Error> {
+        let lacks = |what| Error::NothingSaved {
+            dir: dir.to_path_buf(),
+            what,
+        };
+        let config = read_config(dir)?.ok_or_else(|| lacks("config.json"))?;
+        let checkpoint = Generations::new(dir, RunKey::of(&config)).load()?;
+        Ok((config, checkpoint.ok_or_else(|| lacks("checkpoint"))?))
     }
 
     /// Reads every run in `root`: the finished ones, verified, and a list of the others. Both are

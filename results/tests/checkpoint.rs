@@ -6,7 +6,7 @@ mod synthetic;
 use std::fs;
 
 use prefbench_results::{Checkpoint, Error, Store};
-use stored::{Outcome, checkpoint, contents, open, save};
+use stored::{Outcome, checkpoint, contents, open, oracle, save};
 use synthetic::config;
 
 #[test]
@@ -142,5 +142,26 @@ fn a_checkpoint_of_another_run_is_refused() -> Outcome {
         }
         unexpected => panic!("{unexpected:?}"),
     }
+    Ok(())
+}
+
+#[test]
+fn a_run_in_progress_can_be_looked_at() -> Outcome {
+    let root = tempfile::tempdir()?;
+    let mut run = open(root.path())?;
+    for (dir, lacks) in [(root.path(), "config.json"), (run.dir(), "checkpoint")] {
+        let message = Store::peek(dir).err().ok_or("it was read")?.to_string();
+        assert!(message.contains(&format!("holds no {lacks}")), "{message}");
+    }
+    save(&mut run, 1)?;
+    save(&mut run, 2)?;
+    fs::remove_file(run.dir().join("checkpoint-000002/state.json"))?;
+    let before = contents(run.dir())?;
+    let (config, loaded) = Store::peek(run.dir())?;
+    assert_eq!(
+        (config, loaded.step, loaded.passed_over.len()),
+        (oracle(), 1, 1)
+    );
+    assert_eq!(contents(run.dir())?, before);
     Ok(())
 }
