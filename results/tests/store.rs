@@ -132,6 +132,7 @@ fn a_damaged_line_is_named() -> Outcome {
     let damaged = [
         (text.replacen("\"step\":1000", "\"step\":1o00", 1), 2),
         (text.replacen("\"step\":1000", "\"step\":3000", 1), 3),
+        (text.replacen("\"step\":1000", "\"step\":0", 1), 2),
         (text.replacen("{\"step\":0", "\n{\"step\":0", 1), 1),
         (text.replacen("\"metrics\"", "\"metric\"", 1), 1),
         (format!("{text}\u{0}\n"), 4),
