@@ -150,3 +150,6 @@ mod cuda {
         Ok(())
     }
 }
+
+/// The default backend by type, for benches and tests that take a learner's parts by hand.
+pub type Cpu = Autodiff<Flex>;

@@ -1,2 +1,36 @@
-//! (skeleton)
-fn main() {}
+//! `prefbench`: run preference-based RL algorithms on simulated control tasks, and show what came
+//! of it.
+
+mod cli;
+mod config;
+mod list;
+mod online;
+mod progress;
+mod rollout;
+mod run;
+mod show;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match cli::main() {
+        Ok(code) => code,
+        Err(error) if broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("prefbench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `prefbench table | head` is no failure.
+fn broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

@@ -89,7 +89,7 @@ impl Generations {
     }
 
     fn folder(&self, generation: u64) -> PathBuf {
-        self.dir.join(format!("{FOLDER}{generation:06}"))
+        self.dir.join(format!("{FOLDER}{generation:012}"))
     }
 
     pub(crate) fn save(&mut self, step: u64, parts: &[(&str, &[u8])]) -> Result<(), Error> {
@@ -105,17 +105,29 @@ impl Generations {
         write_synced(&temporary.join(MANIFEST), &manifest)?;
         sync_dir(&temporary)?;
 
-        let generation = present.first().map_or(1, |newest| newest + 1);
+        // Named by its step, so that an interrupted run leaves the same folders as a straight one.
+        let generation = step;
         let folder = self.folder(generation);
+        remove(&folder)?;
         fs::rename(&temporary, &folder).map_err(Error::io("rename checkpoint to", &folder))?;
         sync_dir(&self.dir)?;
 
-        // The generation before: the one known to be good, else the newest there is.
-        let keep = self.good.or(present.first().copied());
-        for old in present.into_iter().filter(|&old| Some(old) != keep) {
+        // The generation before: the one known to be good, else the newest other there is.
+        let other = |&old: &u64| old != generation;
+        let keep = (self.good.filter(other)).or_else(|| present.iter().copied().find(other));
+        let spent = |old: &u64| other(old) && Some(*old) != keep;
+        for old in present.into_iter().filter(spent) {
             remove(&self.folder(old))?;
         }
         self.good = Some(generation);
+        Ok(())
+    }
+
+    /// Removes every generation but the newest.
+    pub(crate) fn keep_newest(&self) -> Result<(), Error> {
+        for old in present(&self.dir)?.into_iter().skip(1) {
+            remove(&self.folder(old))?;
+        }
         Ok(())
     }
 

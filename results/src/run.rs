@@ -4,7 +4,7 @@
 //! config.json        the resolved configuration and its full hash; written once
 //! eval.jsonl         one evaluation per line; byte-identical between identical runs
 //! progress.jsonl     notes with time stamps and speeds, which are not
-//! checkpoint-000007  the newest checkpoint, and checkpoint-000006 before it
+//! checkpoint-<step>  the newest checkpoint and, until the run is finished, the one before it
 //! done.json          the summary and the hash of eval.jsonl; its presence means finished
 //! lock               advisory lock; holds the process id of its last owner
 //! ```
@@ -228,7 +228,7 @@ impl Run {
     }
 
     /// Marks the run as finished: writes `done.json` with `summary` and the hash of `eval.jsonl`.
-    /// From then on the folder is not changed. The checkpoints stay.
+    /// From then on the folder is not changed. Only the newest checkpoint stays.
     ///
     /// # Errors
     /// [`Error::AlreadyFinished`], [`Error::Corrupt`] if the log does not read back, I/O errors.
@@ -245,6 +245,7 @@ impl Run {
             eval_blake3: blake3::hash(&bytes).to_hex().to_string(),
             summary: summary.clone(),
         };
+        self.generations.keep_newest()?;
         write_atomic(&self.dir, DONE, &to_json(&self.dir.join(DONE), &done)?)?;
         self.status = Status::Finished;
         Ok(())

@@ -22,7 +22,7 @@ fn two_generations_are_kept() -> Outcome {
         .filter(|name| name.contains("checkpoint"))
         .collect();
     folders.sort();
-    assert_eq!(folders, ["checkpoint-000004", "checkpoint-000005"]);
+    assert_eq!(folders, ["checkpoint-000000000002", "checkpoint-000000000003"]);
     Ok(())
 }
 
@@ -34,7 +34,7 @@ fn a_torn_checkpoint_falls_back_to_the_one_before() -> Outcome {
     let mut run = open(root.path())?;
     save(&mut run, 1)?;
     save(&mut run, 2)?;
-    let newest = run.dir().join("checkpoint-000002");
+    let newest = run.dir().join("checkpoint-000000000002");
     let before = contents(&newest)?;
     assert_eq!(before.len(), 3);
     for (name, bytes) in &before {
@@ -82,23 +82,23 @@ fn a_torn_checkpoint_falls_back_to_the_one_before() -> Outcome {
     let mut run = open(root.path())?;
     assert_eq!(run.load_checkpoint()?.ok_or("a checkpoint")?.step, 1);
     save(&mut run, 3)?;
-    fs::remove_file(run.dir().join("checkpoint-000003/state.json"))?;
+    fs::remove_file(run.dir().join("checkpoint-000000000003/state.json"))?;
     assert_eq!(
         run.load_checkpoint()?.ok_or("a checkpoint")?.step,
         1,
         "the good one was kept, not the torn one"
     );
 
-    fs::remove_file(run.dir().join("checkpoint-000001/policy.safetensors"))?;
+    fs::remove_file(run.dir().join("checkpoint-000000000001/policy.safetensors"))?;
     match run.load_checkpoint() {
         Err(error @ Error::NoGoodCheckpoint { .. }) => {
             let message = error.to_string();
             assert!(
-                message.contains("checkpoint-000003/state.json"),
+                message.contains("checkpoint-000000000003/state.json"),
                 "{message}"
             );
             assert!(
-                message.contains("checkpoint-000001/policy.safetensors"),
+                message.contains("checkpoint-000000000001/policy.safetensors"),
                 "{message}"
             );
         }
@@ -133,12 +133,12 @@ fn a_checkpoint_of_another_run_is_refused() -> Outcome {
     save(&mut other, 7)?;
     save(&mut run, 1)?;
     fs::rename(
-        other.dir().join("checkpoint-000001"),
-        run.dir().join("checkpoint-000002"),
+        other.dir().join("checkpoint-000000000007"),
+        run.dir().join("checkpoint-000000000002"),
     )?;
     match run.load_checkpoint() {
         Err(error @ Error::ForeignCheckpoint { .. }) => {
-            assert!(error.to_string().contains("checkpoint-000002"), "{error}");
+            assert!(error.to_string().contains("checkpoint-000000000002"), "{error}");
         }
         unexpected => panic!("{unexpected:?}"),
     }
@@ -155,7 +155,7 @@ fn a_run_in_progress_can_be_looked_at() -> Outcome {
     }
     save(&mut run, 1)?;
     save(&mut run, 2)?;
-    fs::remove_file(run.dir().join("checkpoint-000002/state.json"))?;
+    fs::remove_file(run.dir().join("checkpoint-000000000002/state.json"))?;
     let before = contents(run.dir())?;
     let (config, loaded) = Store::peek(run.dir())?;
     assert_eq!(
@@ -163,5 +163,19 @@ fn a_run_in_progress_can_be_looked_at() -> Outcome {
         (oracle(), 1, 1)
     );
     assert_eq!(contents(run.dir())?, before);
+    Ok(())
+}
+
+/// What is left of a finished run does not tell whether it was interrupted on the way.
+#[test]
+fn a_finished_run_keeps_one_checkpoint() -> Outcome {
+    let root = tempfile::tempdir()?;
+    let mut run = open(root.path())?;
+    for step in [1, 2, 5] {
+        save(&mut run, step)?;
+    }
+    run.finish(&serde_json::json!({}))?;
+    assert!(!run.dir().join("checkpoint-000000000002").exists());
+    assert_eq!(Store::peek(run.dir())?.1, checkpoint(5));
     Ok(())
 }

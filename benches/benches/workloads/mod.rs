@@ -1,0 +1,164 @@
+//! The work that is timed, shared by the criterion benches and `examples/rate.rs`.
+//!
+//! Each workload is built once and then does one unit of work per call. Sizes are those of the
+//! peer scripts in `benches/peers`.
+
+use prefbench_agents::device::Cpu;
+use prefbench_agents::replay::Replay;
+use prefbench_agents::reward_model::{RewardConfig, RewardModel};
+use prefbench_agents::{Build, Device, Dims, Transition, algorithm};
+use prefbench_envs::{self as envs, End, Env};
+use prefbench_oracles::{Ending, Label, Pair, Preference, Segment, Stream};
+use serde_json::json;
+
+/// Observation and action sizes of HalfCheetah and Walker2d, the middle of the field.
+const DIMS: Dims = Dims { obs: 17, act: 6 };
+/// Transitions in the synthetic replay.
+const TRANSITIONS: usize = 20_000;
+/// Steps of a synthetic episode.
+const EPISODE: usize = 500;
+
+/// Names of all workloads, with the unit that one call does.
+pub const WORKLOADS: &[(&str, &str)] = &[
+    ("env-step", "control steps of hopper"),
+    ("sac-update", "updates, 2x256, batch 256"),
+    ("reward-update", "gradient steps, 3 members 3x256, 128 pairs of 50 steps"),
+    ("relabel", "relabellings of 20,000 transitions, 3 members 3x256"),
+];
+
+/// One unit of work per call.
+pub type Workload = Box<dyn FnMut()>;
+
+/// Builds a workload by name.
+pub fn build(name: &str) -> Option<Workload> {
+    match name {
+        "env-step" => Some(env_step("hopper", 50)),
+        "sac-update" => Some(sac_update(256, 256)),
+        "reward-update" => Some(reward_update()),
+        "relabel" => Some(relabel()),
+        _ => None,
+    }
+}
+
+/// One control step under uniformly random actions, reset every `reset_every` steps.
+fn env_step(id: &str, reset_every: usize) -> Workload {
+    let task = envs::find(id).expect("a registered task");
+    let mut env = task.make().expect("the task builds");
+    let mut obs = vec![0.0; task.spec.obs_dim()];
+    let mut actions = Stream::new(0, "actions");
+    let mut action = vec![0.0; task.spec.action_dim()];
+    let (mut steps, mut episode) = (0, 0);
+    let mut reset = move |env: &mut Box<dyn Env>, obs: &mut [f32]| {
+        episode += 1;
+        env.reset(episode, obs).expect("reset works");
+    };
+    reset(&mut env, &mut obs);
+    Box::new(move || {
+        actions.fill_uniform(&mut action, -1.0, 1.0);
+        let step = env.step(&action, &mut obs).expect("the step is sound");
+        steps += 1;
+        if step.end != End::No || steps % reset_every == 0 {
+            reset(&mut env, &mut obs);
+        }
+    })
+}
+
+/// One update of the registered `sac`: gather, critics, actor, temperature and targets.
+fn sac_update(width: usize, batch: usize) -> Workload {
+    let settings = json!({
+        "seed_steps": 1,
+        "sac": {
+            "hidden": [width, width], "init": "uniform", "batch": batch,
+            "actor_lr": 3e-4, "critic_lr": 3e-4, "alpha_lr": 3e-4, "init_temperature": 1.0,
+            "discount": 0.99, "tau": 0.005, "target_update_every": 1,
+        },
+    });
+    let build = Build {
+        dims: DIMS,
+        total_steps: 1,
+        seed: 0,
+        device: Device::Flex,
+    };
+    let sac = algorithm::find("sac").expect("registered");
+    let mut learner = (sac.build)(&settings, build).expect("the settings are valid");
+    synthetic(|event| match event {
+        Event::Begin(observation) => learner.begin(observation).expect("an episode begins"),
+        Event::Step(transition) => learner.observe(transition).expect("a step is stored"),
+    });
+    Box::new(move || learner.update().expect("an update"))
+}
+
+/// One gradient step of the reward ensemble.
+fn reward_update() -> Workload {
+    let (mut model, replay) = reward_model();
+    let mut stream = Stream::new(1, "pairs");
+    let mut segment = || Segment {
+        trajectory: stream.below(TRANSITIONS / EPISODE) as u32,
+        start: stream.below(EPISODE - 50) as u32,
+        len: 50,
+    };
+    let preferences: Vec<Preference> = (0..128)
+        .map(|i| Preference {
+            pair: Pair {
+                left: segment(),
+                right: segment(),
+            },
+            label: if i % 2 == 0 { Label::Left } else { Label::Right },
+        })
+        .collect();
+    let mut shuffle = Stream::new(2, "order");
+    Box::new(move || {
+        model.fit(&replay, &preferences, &mut shuffle).expect("there are labels");
+    })
+}
+
+/// One relabelling of the whole replay.
+fn relabel() -> Workload {
+    let (model, mut replay) = reward_model();
+    Box::new(move || model.relabel(&mut replay))
+}
+
+/// PEBBLE's ensemble and a filled replay; one epoch of 128 pairs is one gradient step.
+fn reward_model() -> (RewardModel<Cpu>, Replay) {
+    let config = RewardConfig {
+        hidden: vec![256; 3],
+        members: 3,
+        lr: 3e-4,
+        batch: 128,
+        epochs: 1,
+        target_accuracy: 1.0,
+    };
+    let device = Default::default();
+    let model = RewardModel::new(config, DIMS, &mut Stream::new(0, "init"), device);
+    let mut replay = Replay::new(DIMS);
+    synthetic(|event| match event {
+        Event::Begin(observation) => replay.begin(observation).expect("an episode begins"),
+        Event::Step(t) => replay.push(t, t.reward).expect("a step is stored"),
+    });
+    (model, replay)
+}
+
+enum Event<'a> {
+    Begin(&'a [f32]),
+    Step(Transition<'a>),
+}
+
+/// Normal observations and rewards, uniform actions, in episodes of [`EPISODE`] steps.
+fn synthetic(mut sink: impl FnMut(Event)) {
+    let mut stream = Stream::new(0, "data");
+    let (mut obs, mut action) = ([0.0; DIMS.obs], [0.0; DIMS.act]);
+    for i in 0..TRANSITIONS {
+        if i % EPISODE == 0 {
+            stream.fill_normal(&mut obs);
+            sink(Event::Begin(&obs));
+        }
+        stream.fill_normal(&mut obs);
+        stream.fill_uniform(&mut action, -1.0, 1.0);
+        sink(Event::Step(Transition {
+            action: &action,
+            reward: stream.normal(),
+            next_observation: &obs,
+            end: ((i + 1) % EPISODE == 0).then_some(Ending::Truncated),
+        }));
+    }
+}

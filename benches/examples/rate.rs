@@ -1,0 +1,55 @@
+//! Prints one workload's units per second: what `benches/peers/compare.py` sets beside others.
+//!
+//! `cargo run --release --example rate -- sac-update 5 [threads]` works for about 5 seconds (after a
+//! warm-up), each thread on its own copy, and prints the sum over threads.
+
+#[path = "../benches/workloads/mod.rs"]
+mod workloads;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+#[global_allocator]
+static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let number = |i: usize, default: f64| args.get(i).map_or(Some(default), |a| a.parse().ok());
+    let (Some(name), Some(seconds), Some(threads)) = (args.first(), number(1, 5.0), number(2, 1.0))
+    else {
+        return usage();
+    };
+    if workloads::WORKLOADS.iter().all(|(known, _)| known != name) {
+        return usage();
+    }
+    let rates: Vec<f64> = std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..threads as usize)
+            .map(|_| scope.spawn(|| rate(name, Duration::from_secs_f64(seconds))))
+            .collect();
+        runs.into_iter().filter_map(|run| run.join().ok()).collect()
+    });
+    println!("{:.3}", rates.iter().sum::<f64>());
+    ExitCode::SUCCESS
+}
+
+fn rate(name: &str, time: Duration) -> f64 {
+    let mut work = workloads::build(name).expect("checked above");
+    let warm_up = Instant::now();
+    while warm_up.elapsed() < time / 5 {
+        work();
+    }
+    let (began, mut units) = (Instant::now(), 0);
+    while began.elapsed() < time {
+        work();
+        units += 1;
+    }
+    f64::from(units) / began.elapsed().as_secs_f64()
+}
+
+fn usage() -> ExitCode {
+    eprintln!("usage: rate WORKLOAD [SECONDS] [THREADS]; workloads:");
+    for (name, unit) in workloads::WORKLOADS {
+        eprintln!("  {name:<14} {unit}");
+    }
+    ExitCode::FAILURE
+}

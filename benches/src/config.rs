@@ -1,0 +1,380 @@
+//! The one user-facing configuration, resolved from defaults, a file, `--set` and flags.
+//!
+//! The defaults of a task, an algorithm and a tier form a complete tree; whatever the user gives
+//! must name a leaf of that tree and have its type. The resolved tree's hash names the run.
+
+use anyhow::{Context, Result, anyhow, bail};
+use prefbench_agents::{Algorithm, Device, Setup, Tier, algorithm};
+use prefbench_envs::{self as envs, Task};
+use prefbench_oracles::{nearest::nearest, teacher};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// Everything that determines a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// Task id.
+    pub task: String,
+    /// The task's version: its physics, reward and success definition.
+    pub task_version: u32,
+    /// Algorithm id.
+    pub algorithm: String,
+    /// The algorithm's version.
+    pub algorithm_version: u32,
+    /// Teacher id; null where the algorithm does not learn from preferences.
+    pub teacher: Option<String>,
+    /// Teacher thresholds as the reference code computes them (ε² after the first session).
+    pub teacher_compat: bool,
+    /// Budget tier that chose the defaults.
+    pub tier: Tier,
+    /// Seed of every random stream.
+    pub seed: u64,
+    /// Where tensors are computed.
+    pub device: Device,
+    /// Map bounded observation fields onto [−1, 1] for the learner (papers: false).
+    pub scale_observations: bool,
+    /// Environment steps.
+    pub steps: u64,
+    /// Environment steps between two evaluations.
+    pub eval_every: u64,
+    /// Episodes per evaluation.
+    pub eval_episodes: u64,
+    /// Environment steps between two checkpoints.
+    pub checkpoint_every: u64,
+    /// The algorithm's own settings.
+    pub agent: Value,
+}
+
+/// What the command line fixes before anything else is looked up.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    pub task: Option<String>,
+    pub algorithm: Option<String>,
+    pub teacher: Option<String>,
+    pub tier: Option<Tier>,
+    pub seed: Option<u64>,
+    pub device: Option<String>,
+    /// `key=value` pairs.
+    pub set: Vec<String>,
+}
+
+impl RunConfig {
+    /// Resolves defaults, then `file`, then `flags.set`, then the other flags.
+    pub fn resolve(file: &toml::Table, flags: &Flags) -> Result<Self> {
+        let mut given = to_json(&toml::Value::Table(file.clone()), "the config file")?;
+        let named = |flag: &Option<String>, key: &str| -> Result<Option<String>> {
+            match (flag, file.get(key)) {
+                (Some(flag), _) => Ok(Some(flag.clone())),
+                (None, Some(toml::Value::String(s))) => Ok(Some(s.clone())),
+                (None, Some(other)) => bail!("`{key}` in the config file must be a string, not {other}"),
+                (None, None) => Ok(None),
+            }
+        };
+        let task = named(&flags.task, "task")?
+            .ok_or_else(|| anyhow!("no task given; `prefbench list` shows them"))?;
+        let task = envs::find(&task)?;
+        let algorithm = named(&flags.algorithm, "algorithm")?
+            .ok_or_else(|| anyhow!("no algorithm given (--algo); `prefbench list` shows them"))?;
+        let algorithm = algorithm::find(&algorithm)?;
+        let tier = match (flags.tier, file.get("tier")) {
+            (Some(tier), _) => tier,
+            (None, Some(v)) => v.clone().try_into().context("`tier` in the config file")?,
+            (None, None) => Tier::Smoke,
+        };
+
+        let mut tree = serde_json::to_value(Self::defaults(task, algorithm, tier))?;
+        let fixed = [
+            ("task", json!(task.id)),
+            ("algorithm", json!(algorithm.id)),
+            ("tier", json!(tier)),
+        ];
+        for (key, value) in fixed {
+            given[key] = value;
+        }
+        if let Some(seed) = flags.seed {
+            given["seed"] = json!(seed);
+        }
+        if let Some(device) = named(&flags.device, "device")? {
+            given["device"] = json!(Device::find(&device)?);
+        }
+        match named(&flags.teacher, "teacher")? {
+            Some(name) if algorithm.taught => {
+                tree["teacher"] = json!(teacher::find(&name)?.id);
+            }
+            Some(name) if flags.teacher.is_some() => bail!(
+                "`{}` does not learn from preferences, so --teacher {name} has no effect; leave it out",
+                algorithm.id
+            ),
+            _ => {}
+        }
+        if let Some(map) = given.as_object_mut() {
+            map.remove("teacher");
+        }
+        overlay(&mut tree, &given, "")?;
+        for pair in &flags.set {
+            overlay(&mut tree, &parse_set(pair)?, "")?;
+        }
+        let config: Self = serde_json::from_value(tree)?;
+        config.validate(task, algorithm)?;
+        Ok(config)
+    }
+
+    fn defaults(task: &Task, algorithm: &Algorithm, tier: Tier) -> Self {
+        let gymnasium = task.family == "gymnasium";
+        let steps = match tier {
+            Tier::Smoke => 15_000,
+            Tier::Short if gymnasium => 300_000,
+            Tier::Short => 100_000,
+            Tier::Full => 1_000_000,
+        };
+        let setup = Setup {
+            family: task.family,
+            horizon: task.spec.horizon as usize,
+            tier,
+        };
+        Self {
+            task: task.id.to_owned(),
+            task_version: task.version,
+            algorithm: algorithm.id.to_owned(),
+            algorithm_version: algorithm.version,
+            teacher: algorithm.taught.then(|| "oracle".to_owned()),
+            teacher_compat: false,
+            tier,
+            seed: 0,
+            device: Device::Flex,
+            scale_observations: tier == Tier::Smoke && !gymnasium,
+            steps,
+            eval_every: if tier == Tier::Smoke { 1_000 } else { 10_000 },
+            eval_episodes: 10,
+            checkpoint_every: if tier == Tier::Smoke { 5_000 } else { 25_000 },
+            agent: (algorithm.defaults)(&setup),
+        }
+    }
+
+    fn validate(&self, task: &Task, algorithm: &Algorithm) -> Result<()> {
+        for (key, value) in [
+            ("steps", self.steps),
+            ("eval_every", self.eval_every),
+            ("eval_episodes", self.eval_episodes),
+            ("checkpoint_every", self.checkpoint_every),
+        ] {
+            if value == 0 {
+                bail!("`{key}` is 0, but must be at least 1");
+            }
+        }
+        for (key, value, now) in [
+            ("task_version", self.task_version, task.version),
+            ("algorithm_version", self.algorithm_version, algorithm.version),
+        ] {
+            if value != now {
+                bail!("`{key}` is {value}, but this prefbench has version {now}; use the release that has {value}");
+            }
+        }
+        (algorithm.check)(&self.agent)?;
+        self.device.check()?;
+        Ok(())
+    }
+
+    /// The start of the run folder's name.
+    pub fn prefix(&self) -> String {
+        let teacher = self.teacher.as_deref().unwrap_or("none");
+        format!("{}-{}-{teacher}-s{}", self.task, self.algorithm, self.seed)
+    }
+
+    /// The tree that is hashed and stored.
+    pub fn to_json(&self) -> Result<Value> {
+        Ok(serde_json::to_value(self)?)
+    }
+}
+
+/// `a.b=1` as `{"a": {"b": 1}}`; the value is TOML, or else a plain string.
+fn parse_set(pair: &str) -> Result<Value> {
+    let (key, text) = pair
+        .split_once('=')
+        .ok_or_else(|| anyhow!("--set {pair}: expected key=value, e.g. --set agent.sac.batch=256"))?;
+    let value = match format!("v = {text}").parse::<toml::Table>() {
+        Ok(mut table) => to_json(&table.remove("v").unwrap_or(toml::Value::Boolean(false)), key)?,
+        Err(_) => Value::String(text.to_owned()),
+    };
+    Ok(key.trim().rsplit('.').fold(value, |inner, k| {
+        Value::Object(Map::from_iter([(k.to_owned(), inner)]))
+    }))
+}
+
+fn to_json(value: &toml::Value, place: &str) -> Result<Value> {
+    Ok(match value {
+        toml::Value::Float(x) if !x.is_finite() => {
+            bail!("{place}: {x} is not a usable number; give a finite one")
+        }
+        toml::Value::Array(items) => {
+            Value::Array(items.iter().map(|v| to_json(v, place)).collect::<Result<_>>()?)
+        }
+        toml::Value::Table(table) => Value::Object(
+            table
+                .iter()
+                .map(|(k, v)| Ok((k.clone(), to_json(v, k)?)))
+                .collect::<Result<_>>()?,
+        ),
+        other => serde_json::to_value(other)?,
+    })
+}
+
+/// Writes the leaves of `given` over those of `tree`; both path and type must exist there.
+fn overlay(tree: &mut Value, given: &Value, path: &str) -> Result<()> {
+    let Value::Object(given) = given else {
+        bail!("`{path}` is a group of settings, not a value");
+    };
+    let leaves = leaves(tree, path);
+    for (key, value) in given {
+        let path = if path.is_empty() {
+            key.clone()
+        } else {
+            format!("{path}.{key}")
+        };
+        let slot = tree
+            .get_mut(key)
+            .ok_or_else(|| unknown_key(&path, &leaves))?;
+        if slot.is_object() {
+            overlay(slot, value, &path)?;
+        } else {
+            *slot = coerce(slot, value, &path)?;
+        }
+    }
+    Ok(())
+}
+
+/// `given` as the type of `old`; integers are welcome where numbers are expected.
+fn coerce(old: &Value, given: &Value, path: &str) -> Result<Value> {
+    let whole = |v: &Value| v.as_u64().is_some();
+    Ok(match (old, given) {
+        (Value::Number(_), Value::Number(_)) if whole(old) && !whole(given) => {
+            bail!("`{path}` is {given}, but must be a whole number of at least 0 (now {old})")
+        }
+        (Value::Number(_), Value::Number(n)) if !whole(old) => json!(n.as_f64()),
+        (Value::Number(_), Value::Number(_))
+        | (Value::String(_), Value::String(_))
+        | (Value::Bool(_), Value::Bool(_)) => given.clone(),
+        (Value::Array(old_items), Value::Array(items)) => Value::Array(match old_items.first() {
+            Some(first) => items
+                .iter()
+                .map(|item| coerce(first, item, path))
+                .collect::<Result<_>>()?,
+            None => items.clone(),
+        }),
+        _ => bail!("`{path}` is {given}, but must be {} (now {old})", kind(old)),
+    })
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "empty",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a group of settings",
+    }
+}
+
+fn leaves(tree: &Value, path: &str) -> Vec<String> {
+    match tree {
+        Value::Object(map) => map
+            .iter()
+            .flat_map(|(k, v)| {
+                let path = if path.is_empty() {
+                    k.clone()
+                } else {
+                    format!("{path}.{k}")
+                };
+                leaves(v, &path)
+            })
+            .collect(),
+        _ => vec![path.to_owned()],
+    }
+}
+
+fn unknown_key(path: &str, leaves: &[String]) -> anyhow::Error {
+    let last = |p: &str| p.rsplit('.').next().unwrap_or_default().to_owned();
+    let whole = nearest(path, leaves.iter().map(String::as_str)).map(str::to_owned);
+    // A key given without its groups is found by its last part.
+    let by_last = || {
+        let lasts: Vec<String> = leaves.iter().map(|l| last(l)).collect();
+        let found = nearest(&last(path), lasts.iter().map(String::as_str))?.to_owned();
+        leaves.iter().find(|l| last(l) == found).cloned()
+    };
+    match whole.or_else(by_last) {
+        Some(near) => anyhow!("unknown key `{path}`, did you mean `{near}`?"),
+        None => anyhow!("unknown key `{path}`; keys here: {}", leaves.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(file: &str, set: &[&str]) -> Result<RunConfig> {
+        let flags = Flags {
+            task: Some("reach".into()),
+            algorithm: Some("pebble".into()),
+            set: set.iter().map(|&s| s.to_owned()).collect(),
+            ..Flags::default()
+        };
+        RunConfig::resolve(&file.parse()?, &flags)
+    }
+
+    fn message(file: &str, set: &[&str]) -> String {
+        format!("{:#}", resolve(file, set).unwrap_err())
+    }
+
+    #[test]
+    fn file_then_set_override_defaults() {
+        let file = "steps = 77\n[agent.sac]\nbatch = 8\ntau = 1";
+        let c = resolve(file, &["agent.sac.batch=16", "agent.feedback.sampler=uniform"]).unwrap();
+        assert_eq!(c.steps, 77);
+        assert_eq!(c.agent["sac"]["batch"], 16);
+        assert_eq!(c.agent["sac"]["tau"], 1.0);
+        assert_eq!(c.agent["feedback"]["sampler"], "uniform");
+    }
+
+    #[test]
+    fn unknown_keys_get_the_nearest_valid_name() {
+        assert!(message("stesp = 1", &[]).contains("`steps`"));
+        assert!(message("", &["agent.sac.bacth=1"]).contains("`agent.sac.batch`"));
+        assert!(message("", &["batch=1"]).contains("`agent.sac.batch`"));
+        assert!(message("[agent.sca]\nbatch = 1", &[]).contains("agent.sca"));
+    }
+
+    #[test]
+    fn wrong_types_and_ranges_are_refused_by_name() {
+        for (set, part) in [
+            ("agent.sac.batch=1.5", "whole number"),
+            ("agent.sac.batch=-3", "whole number"),
+            ("agent.sac.batch=many", "a number"),
+            ("agent.sac.tau=nan", "finite"),
+            ("agent.sac.tau=2.0", "between 0 and 1"),
+            ("agent.sac.hidden=[64, \"x\"]", "a number"),
+            ("agent.sac=3", "group of settings"),
+            ("agent.feedback.sampler=disagreemnt", "disagreement"),
+            ("agent.feedback.schedule=linear", "schedule"),
+            ("steps=0", "at least 1"),
+            ("steps", "key=value"),
+        ] {
+            let m = message("", &[set]);
+            assert!(m.contains(part), "{set}: {m}");
+        }
+        assert!(message("teacher = \"oracel\"", &[]).contains("oracle"));
+    }
+
+    #[test]
+    fn a_teacher_is_refused_where_none_is_needed() {
+        let flags = Flags {
+            task: Some("reach".into()),
+            algorithm: Some("sac".into()),
+            teacher: Some("oracle".into()),
+            ..Flags::default()
+        };
+        let e = RunConfig::resolve(&toml::Table::new(), &flags).unwrap_err();
+        assert!(e.to_string().contains("--teacher"), "{e}");
+    }
+}

@@ -1,0 +1,379 @@
+//! The one loop of online runs: environment, learner, teacher, evaluation, checkpoints.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use prefbench_agents::{Build, Dims, Mode, Online, State, Transition, algorithm};
+use prefbench_envs::{self as envs, End, Env, Field, Snapshot, Step};
+use prefbench_oracles::{Ending, Session, Stream, Teacher, ask, teacher};
+use prefbench_results::{Checkpoint, EpisodeResult, Eval, Run, Status};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::config::RunConfig;
+use crate::progress::{Progress, Report};
+
+/// Episodes whose mean return a teacher's thresholds refer to (B-Pref).
+const RECENT_EPISODES: usize = 10;
+/// Parts of a checkpoint.
+const LEARNER: &str = "learner.safetensors";
+const LOOP: &str = "loop.json";
+
+/// How a call of [`run`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The run is complete.
+    Finished,
+    /// It had been complete before.
+    AlreadyFinished,
+    /// It was asked to stop, and saved itself after this many steps.
+    Stopped(u64),
+}
+
+/// The loop's own state; the rest of a checkpoint is the learner's.
+#[derive(Clone, Serialize, Deserialize)]
+struct Loop {
+    step: u64,
+    episodes: u64,
+    asked: u64,
+    labelled: u64,
+    sessions: usize,
+    /// Return of the episode in progress, for display.
+    episode_return: f64,
+    last_return: Option<f64>,
+    env: Option<Snapshot>,
+}
+
+/// Runs (or resumes) one configuration in its folder until it is finished or `stop` is raised.
+pub fn run(
+    config: &RunConfig,
+    folder: &mut Run,
+    progress: &dyn Progress,
+    stop: &AtomicBool,
+) -> Result<Outcome> {
+    if folder.status() == Status::Finished {
+        return Ok(Outcome::AlreadyFinished);
+    }
+    let mut session = OnlineRun::new(config)?;
+    session.start(folder, progress)?;
+    let began = (Instant::now(), session.state.step);
+    while session.state.step < config.steps {
+        session.step()?;
+        let step = session.state.step;
+        let last = step == config.steps;
+        if last || step.is_multiple_of(config.eval_every) {
+            let eval = session.evaluate()?;
+            folder.append(&eval)?;
+            let speed = (step - began.1) as f64 / began.0.elapsed().as_secs_f64();
+            folder.append_note(&json!({"step": step, "steps_per_second": speed}))?;
+            progress.evaluated(&eval);
+        }
+        let stopped = stop.load(Ordering::Relaxed) && !last;
+        if last || stopped || step.is_multiple_of(config.checkpoint_every) {
+            session.save(folder)?;
+        }
+        if stopped {
+            return Ok(Outcome::Stopped(step));
+        }
+        progress.step(&session.report());
+    }
+    let seconds = began.0.elapsed().as_secs_f64();
+    folder.finish(&json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "commit": env!("PREFBENCH_COMMIT"),
+        "steps": config.steps,
+        "feedback_asked": session.state.asked,
+        "feedback_labelled": session.state.labelled,
+        "resumed_at": began.1,
+        "seconds_since_then": seconds,
+    }))?;
+    Ok(Outcome::Finished)
+}
+
+struct OnlineRun<'a> {
+    config: &'a RunConfig,
+    env: Box<dyn Env>,
+    eval_env: Box<dyn Env>,
+    teacher: Option<Box<dyn Teacher>>,
+    learner: Box<dyn Online>,
+    horizon: f64,
+    scale: Scale,
+    observation: Vec<f32>,
+    action: Vec<f32>,
+    state: Loop,
+}
+
+impl<'a> OnlineRun<'a> {
+    fn new(config: &'a RunConfig) -> Result<Self> {
+        let task = envs::find(&config.task)?;
+        let dims = Dims {
+            obs: task.spec.obs_dim(),
+            act: task.spec.action_dim(),
+        };
+        let build = Build {
+            dims,
+            total_steps: config.steps,
+            seed: config.seed,
+            device: config.device,
+        };
+        let teacher = config.teacher.as_deref().map(|id| {
+            let mut scripted = teacher::find(id)?.teacher;
+            scripted.compat = config.teacher_compat;
+            Ok::<_, anyhow::Error>(Box::new(scripted) as Box<dyn Teacher>)
+        });
+        Ok(Self {
+            config,
+            env: task.make()?,
+            eval_env: task.make()?,
+            teacher: teacher.transpose()?,
+            learner: (algorithm::find(&config.algorithm)?.build)(&config.agent, build)?,
+            horizon: f64::from(task.spec.horizon),
+            scale: Scale::new(config.scale_observations, task.spec.fields),
+            observation: vec![0.0; dims.obs],
+            action: vec![0.0; dims.act],
+            state: Loop {
+                step: 0,
+                episodes: 0,
+                asked: 0,
+                labelled: 0,
+                sessions: 0,
+                episode_return: 0.0,
+                last_return: None,
+                env: None,
+            },
+        })
+    }
+
+    /// Continues from the newest checkpoint, or begins with an evaluation of the fresh learner.
+    fn start(&mut self, folder: &mut Run, progress: &dyn Progress) -> Result<()> {
+        let Some(checkpoint) = folder.load_checkpoint()? else {
+            folder.truncate_to(0)?;
+            if folder.evals()?.is_empty() {
+                let eval = self.evaluate()?;
+                folder.append(&eval)?;
+                progress.evaluated(&eval);
+            }
+            return self.begin_episode();
+        };
+        for why in &checkpoint.passed_over {
+            progress.warn(why);
+        }
+        self.load(&checkpoint, folder.dir())?;
+        if let Some(snapshot) = self.state.env.take() {
+            self.env.restore(&snapshot)?;
+            self.env.observe(&mut self.observation)?;
+            self.scale.apply(&mut self.observation);
+        }
+        folder.truncate_to(checkpoint.step)?;
+        progress.resumed(checkpoint.step);
+        if let Some(last) = folder.evals()?.last() {
+            progress.evaluated(last);
+        }
+        Ok(())
+    }
+
+    /// Takes over the learner and the loop's state.
+    fn load(&mut self, checkpoint: &Checkpoint, dir: &Path) -> Result<()> {
+        let part = |name: &str| {
+            let bytes = checkpoint.parts.get(name);
+            bytes.with_context(|| format!("the checkpoint in {} lacks {name}", dir.display()))
+        };
+        let place = |name: &str| format!("{name} of the checkpoint in {}", dir.display());
+        self.state = serde_json::from_slice(part(LOOP)?).with_context(|| place(LOOP))?;
+        State::from_bytes(part(LEARNER)?)
+            .and_then(|state| self.learner.load(&state))
+            .with_context(|| place(LEARNER))
+    }
+
+    fn begin_episode(&mut self) -> Result<()> {
+        let seed = stream_seed(self.config.seed, "env", self.state.episodes);
+        self.env.reset(seed, &mut self.observation)?;
+        self.scale.apply(&mut self.observation);
+        self.state.episode_return = 0.0;
+        Ok(self.learner.begin(&self.observation)?)
+    }
+
+    /// One environment step, with whatever feedback and updates are due before it.
+    fn step(&mut self) -> Result<()> {
+        self.feedback()?;
+        self.learner.update()?;
+        self.learner.act(&self.observation, Mode::Explore, &mut self.action);
+        finite(&self.action, self.state.step)?;
+        let step = self.env.step(&self.action, &mut self.observation)?;
+        self.scale.apply(&mut self.observation);
+        self.learner.observe(Transition {
+            action: &self.action,
+            reward: step.reward,
+            next_observation: &self.observation,
+            end: match step.end {
+                End::No => None,
+                End::Terminated => Some(Ending::Terminated),
+                End::Truncated => Some(Ending::Truncated),
+            },
+        })?;
+        self.state.step += 1;
+        self.state.episode_return += f64::from(step.reward);
+        if step.end != End::No {
+            self.state.episodes += 1;
+            self.state.last_return = Some(self.state.episode_return);
+            self.begin_episode()?;
+        }
+        Ok(())
+    }
+
+    fn feedback(&mut self) -> Result<()> {
+        let pairs = self.learner.queries()?;
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        let Some(teacher) = &self.teacher else {
+            bail!("`{}` asks queries, but no teacher is configured", self.config.algorithm);
+        };
+        let trajectories = self.learner.trajectories();
+        let session = Session::recent(
+            trajectories,
+            RECENT_EPISODES,
+            self.horizon,
+            self.state.sessions,
+        );
+        let stream = Stream::new(self.config.seed, "teacher");
+        let asked = self.state.asked;
+        let labels = ask(teacher.as_ref(), trajectories, &pairs, &session, &stream, asked)?;
+        self.state.sessions += 1;
+        self.state.asked += pairs.len() as u64;
+        self.state.labelled += labels.iter().flatten().count() as u64;
+        let answers: Vec<_> = pairs.into_iter().zip(labels).collect();
+        Ok(self.learner.teach(&answers)?)
+    }
+
+    /// Evaluates in the evaluation environment, on the same episodes every time.
+    fn evaluate(&mut self) -> Result<Eval> {
+        let episodes = (0..self.config.eval_episodes)
+            .map(|k| self.play(k, |_, _, _| Ok(())))
+            .collect::<Result<_>>()?;
+        let metrics = self.learner.metrics();
+        let mut named = BTreeMap::new();
+        for (name, value) in metrics {
+            // A share of nothing is no number, and the log holds numbers only.
+            if value.is_finite() {
+                named.insert(name.to_owned(), value);
+            } else if !value.is_nan() {
+                bail!("training diverged: {name} is {value} after {} steps", self.state.step);
+            }
+        }
+        Ok(Eval {
+            step: self.state.step,
+            episodes,
+            feedback_asked: self.state.asked,
+            feedback_labelled: self.state.labelled,
+            metrics: named,
+        })
+    }
+
+    /// Plays evaluation episode `k`; `visit` sees each observation, the action and what followed.
+    fn play(
+        &mut self,
+        k: u64,
+        mut visit: impl FnMut(&[f32], &[f32], &Step) -> Result<()>,
+    ) -> Result<EpisodeResult> {
+        let mut observation = vec![0.0; self.observation.len()];
+        let mut next = observation.clone();
+        let mut scaled = observation.clone();
+        let mut action = vec![0.0; self.action.len()];
+        let mut result = EpisodeResult {
+            seed: stream_seed(self.config.seed, "eval", k),
+            return_: 0.0,
+            length: 0,
+            success: false,
+        };
+        self.eval_env.reset(result.seed, &mut observation)?;
+        loop {
+            scaled.copy_from_slice(&observation);
+            self.scale.apply(&mut scaled);
+            self.learner.act(&scaled, Mode::Evaluate, &mut action);
+            finite(&action, self.state.step)?;
+            let step = self.eval_env.step(&action, &mut next)?;
+            visit(&observation, &action, &step)?;
+            observation.copy_from_slice(&next);
+            result.return_ += f64::from(step.reward);
+            result.length += 1;
+            result.success |= step.success;
+            if step.end != End::No {
+                return Ok(result);
+            }
+        }
+    }
+
+    fn save(&self, folder: &mut Run) -> Result<()> {
+        let state = Loop {
+            env: Some(self.env.snapshot()?),
+            ..self.state.clone()
+        };
+        let learner = self.learner.save().to_bytes();
+        let parts: [(&str, &[u8]); 2] = [(LEARNER, &learner), (LOOP, &serde_json::to_vec(&state)?)];
+        Ok(folder.save_checkpoint(self.state.step, &parts)?)
+    }
+
+    fn report(&self) -> Report {
+        Report {
+            step: self.state.step,
+            asked: self.state.asked,
+            budget: self.learner.feedback_budget(),
+            episode_return: self.state.last_return,
+        }
+    }
+}
+
+/// Maps bounded observation fields onto [−1, 1] before a learner sees them.
+struct Scale(Vec<(f32, f32)>);
+
+impl Scale {
+    /// Centre and half-width of each field; (0, 1) leaves a field as it is.
+    fn new(wanted: bool, fields: &[Field]) -> Self {
+        let one = |f: &Field| {
+            let (centre, half) = (0.5 * (f.high + f.low), 0.5 * (f.high - f.low));
+            if wanted && half.is_finite() && half > 0.0 { (centre, half) } else { (0.0, 1.0) }
+        };
+        Self(fields.iter().map(one).collect())
+    }
+
+    fn apply(&self, observation: &mut [f32]) {
+        for (x, (centre, half)) in observation.iter_mut().zip(&self.0) {
+            *x = (*x - centre) / half;
+        }
+    }
+}
+
+/// Plays a run's evaluation episodes with the policy of its newest checkpoint; `visit` sees the
+/// episode's number, each observation, the action and what followed.
+pub fn replay(
+    config: &RunConfig,
+    checkpoint: &Checkpoint,
+    dir: &Path,
+    episodes: u64,
+    mut visit: impl FnMut(u64, &[f32], &[f32], &Step) -> Result<()>,
+) -> Result<Vec<EpisodeResult>> {
+    let mut run = OnlineRun::new(config)?;
+    run.load(checkpoint, dir)?;
+    (0..episodes)
+        .map(|k| run.play(k, |observation, action, step| visit(k, observation, action, step)))
+        .collect()
+}
+
+/// The seed of the `k`-th episode of a named stream.
+fn stream_seed(seed: u64, name: &str, k: u64) -> u64 {
+    Stream::new(seed, name).at(k).below(usize::MAX) as u64
+}
+
+fn finite(action: &[f32], step: u64) -> Result<()> {
+    match action.iter().find(|a| !a.is_finite()) {
+        Some(bad) => bail!(
+            "training diverged: the policy's action is {bad} after {step} steps; \
+             try lower learning rates (agent.sac.actor_lr, agent.sac.critic_lr)"
+        ),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,156 @@
+//! `prefbench run`: a grid of algorithms and seeds, on worker threads.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, Result, anyhow};
+use prefbench_results::Store;
+
+use crate::cli::{RunArgs, Seeds};
+use crate::config::{Flags, RunConfig};
+use crate::online::{self, Outcome};
+use crate::progress::Display;
+use crate::show;
+
+/// Trains every combination; prints the table and the plots when all of them are finished.
+pub fn run(args: &RunArgs) -> Result<ExitCode> {
+    let configs = configs(args)?;
+    let store = Store::open(&args.out)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    stop_on_signal(&stop)?;
+
+    let display = Display::new();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = args.jobs.unwrap_or(cores).clamp(1, configs.len());
+    let total = configs.len();
+    let queue = Mutex::new(VecDeque::from(configs));
+    let ended = Mutex::new((0, Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let Some(config) = lock(&queue).pop_front() else {
+                        break;
+                    };
+                    let outcome = one(&config, &store, &display, &stop);
+                    let mut ended = lock(&ended);
+                    match outcome {
+                        Ok(Outcome::Finished | Outcome::AlreadyFinished) => ended.0 += 1,
+                        Ok(Outcome::Stopped(_)) => {}
+                        Err(error) => ended.1.push((config.prefix(), error)),
+                    }
+                }
+            });
+        }
+    });
+
+    let (finished, failed) = ended.into_inner().unwrap_or_else(|e| e.into_inner());
+    for (name, error) in &failed {
+        eprintln!("prefbench: {name} failed: {error:#}");
+    }
+    if stop.load(Ordering::Relaxed) {
+        eprintln!("Stopped: {finished} of {total} runs finished. The same command resumes the rest.");
+        return Ok(ExitCode::from(130));
+    }
+    show::summary(&args.out)?;
+    Ok(if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Resolves every run before the first one starts, so that a mistake costs nothing.
+fn configs(args: &RunArgs) -> Result<Vec<RunConfig>> {
+    let file = match &args.config {
+        Some(path) => fs::read_to_string(path)
+            .with_context(|| format!("cannot read the config file {}", path.display()))?
+            .parse::<toml::Table>()
+            .with_context(|| format!("{} is not valid TOML", path.display()))?,
+        None => toml::Table::new(),
+    };
+    let algorithms = match args.algorithms.as_slice() {
+        [] => vec![None],
+        names => names.iter().cloned().map(Some).collect(),
+    };
+    let seeds = match &args.seeds {
+        Some(Seeds(seeds)) => seeds.iter().copied().map(Some).collect(),
+        None => vec![None],
+    };
+    // In a mixed grid the teacher is for those algorithms that learn from one.
+    let taught = |name: &Option<String>| {
+        let name = name.as_deref().unwrap_or_default();
+        prefbench_agents::algorithm::find(name).is_ok_and(|a| a.taught)
+    };
+    let mixed = algorithms.iter().any(taught);
+    let mut configs = Vec::new();
+    for &seed in &seeds {
+        for algorithm in &algorithms {
+            let flags = Flags {
+                task: args.task.clone(),
+                algorithm: algorithm.clone(),
+                teacher: args
+                    .teacher
+                    .clone()
+                    .filter(|_| !mixed || taught(algorithm)),
+                tier: args.tier,
+                seed,
+                device: args.device.clone(),
+                set: args.set.clone(),
+            };
+            let config = RunConfig::resolve(&file, &flags);
+            configs.push(config.with_context(|| match &args.config {
+                Some(path) => format!("with {}", path.display()),
+                None => algorithm.clone().unwrap_or_default(),
+            })?);
+        }
+    }
+    Ok(configs)
+}
+
+fn one(config: &RunConfig, store: &Store, display: &Display, stop: &AtomicBool) -> Result<Outcome> {
+    let name = config.prefix();
+    let mut folder = store.run(&name, &config.to_json()?)?;
+    let progress = display.run(&name, config.steps);
+    // A panic in a dependency fails this run, not its neighbours.
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        online::run(config, &mut folder, &progress, stop)
+    }))
+    .unwrap_or_else(|panic| {
+        let what = panic.downcast_ref::<String>().map(String::as_str);
+        let what = what.or(panic.downcast_ref::<&str>().copied());
+        Err(anyhow!("internal error: {}", what.unwrap_or("a panic")))
+    });
+    progress.finish();
+    let dir = folder.dir().display();
+    match &outcome {
+        Ok(Outcome::Finished) => display.line(&format!("{name}: finished, in {dir}")),
+        Ok(Outcome::AlreadyFinished) => {
+            display.line(&format!("{name}: finished before, in {dir}"));
+        }
+        Ok(Outcome::Stopped(step)) => {
+            display.line(&format!("{name}: saved at step {step}, in {dir}"));
+        }
+        Err(_) => {}
+    }
+    outcome
+}
+
+/// The first signal asks the runs to save and stop; a second one ends the process at once.
+fn stop_on_signal(stop: &Arc<AtomicBool>) -> Result<()> {
+    let stop = Arc::clone(stop);
+    ctrlc::set_handler(move || {
+        if stop.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("Stopping: saving every run. Again to stop at once (the last checkpoint stays).");
+    })
+    .context("cannot listen for Ctrl-C")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
+}

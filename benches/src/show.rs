@@ -1,0 +1,102 @@
+//! `prefbench table` and `prefbench plot`: what the finished runs of a folder say.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use prefbench_results::plot::{PlotOptions, X, learning_curves};
+use prefbench_results::table::{Metric, Table, TableOptions};
+use prefbench_results::{FinishedRun, Store, Unfinished};
+
+use crate::cli::{AxisArg, MetricArg, PlotArgs, TableArgs, TableFormat};
+
+/// Prints the table of a folder of runs.
+pub fn table(args: &TableArgs) -> Result<ExitCode> {
+    let (finished, unfinished) = scan(&args.runs)?;
+    let options = TableOptions {
+        metrics: args.metric.map(|m| vec![metric(m)]),
+        ..TableOptions::default()
+    };
+    let table = Table::new(&finished, &unfinished, &options);
+    let text = match args.format {
+        TableFormat::Terminal => table.terminal(),
+        TableFormat::Markdown => table.markdown(),
+        TableFormat::Csv => table.csv(),
+        TableFormat::Seeds => table.seeds_csv(),
+    };
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Draws the figures of a folder of runs and prints their paths.
+pub fn plot(args: &PlotArgs) -> Result<ExitCode> {
+    let (finished, _) = scan(&args.runs)?;
+    if finished.is_empty() {
+        bail!("{} holds no finished run to draw", args.runs.display());
+    }
+    let metrics = match args.metric {
+        Some(m) => vec![metric(m)],
+        None => shown(&finished),
+    };
+    let x = match args.by {
+        AxisArg::Steps => X::Steps,
+        AxisArg::Feedback => X::Feedback,
+    };
+    let out = args.out.clone().unwrap_or_else(|| args.runs.join("plots"));
+    draw(&finished, &metrics, x, &out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The table and the figures, as shown when `prefbench run` ends.
+pub fn summary(runs: &Path) -> Result<()> {
+    let (finished, unfinished) = scan(runs)?;
+    let table = Table::new(&finished, &unfinished, &TableOptions::default());
+    std::io::stdout().lock().write_all(table.terminal().as_bytes())?;
+    draw(&finished, &shown(&finished), X::Steps, &runs.join("plots"))
+}
+
+/// The return, and the success rate if any run ever succeeded.
+fn shown(finished: &[FinishedRun]) -> Vec<Metric> {
+    let succeeded = |run: &FinishedRun| {
+        let mut episodes = run.evals.iter().flat_map(|e| &e.episodes);
+        episodes.any(|e| e.success)
+    };
+    if finished.iter().any(succeeded) {
+        vec![Metric::Return, Metric::Success]
+    } else {
+        vec![Metric::Return]
+    }
+}
+
+fn draw(finished: &[FinishedRun], metrics: &[Metric], x: X, out: &Path) -> Result<()> {
+    fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+    let mut stdout = std::io::stdout().lock();
+    for &metric in metrics {
+        let options = PlotOptions {
+            x,
+            metric,
+            ..PlotOptions::default()
+        };
+        for figure in learning_curves(finished, &options)? {
+            for (extension, bytes) in [("svg", figure.svg.as_bytes()), ("png", &figure.png)] {
+                let path = out.join(format!("{}.{extension}", figure.name));
+                fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+                writeln!(stdout, "{}", path.display())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn scan(runs: &Path) -> Result<(Vec<FinishedRun>, Vec<Unfinished>)> {
+    Store::scan(runs).with_context(|| format!("cannot read the runs in {}", runs.display()))
+}
+
+fn metric(arg: MetricArg) -> Metric {
+    match arg {
+        MetricArg::Return => Metric::Return,
+        MetricArg::Success => Metric::Success,
+    }
+}
