@@ -1,12 +1,13 @@
 //! Prints one workload's units per second: what `benches/peers/compare.py` sets beside others.
 //!
 //! `cargo run --release --example rate -- sac-update 5 [threads]` works for about 5 seconds (after a
-//! warm-up), each thread on its own copy, and prints the sum over threads.
+//! warm-up), each thread on its own copy and all at once, and prints the sum over threads.
 
 #[path = "../benches/workloads/mod.rs"]
 mod workloads;
 
 use std::process::ExitCode;
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 #[global_allocator]
@@ -22,9 +23,10 @@ fn main() -> ExitCode {
     if workloads::WORKLOADS.iter().all(|(known, _)| known != name) {
         return usage();
     }
+    let start = Barrier::new(threads as usize);
     let rates: Vec<f64> = std::thread::scope(|scope| {
         let runs: Vec<_> = (0..threads as usize)
-            .map(|_| scope.spawn(|| rate(name, Duration::from_secs_f64(seconds))))
+            .map(|_| scope.spawn(|| rate(name, Duration::from_secs_f64(seconds), &start)))
             .collect();
         runs.into_iter().filter_map(|run| run.join().ok()).collect()
     });
@@ -32,12 +34,13 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn rate(name: &str, time: Duration) -> f64 {
+fn rate(name: &str, time: Duration, start: &Barrier) -> f64 {
     let mut work = workloads::build(name).expect("checked above");
     let warm_up = Instant::now();
     while warm_up.elapsed() < time / 5 {
         work();
     }
+    start.wait();
     let (began, mut units) = (Instant::now(), 0);
     while began.elapsed() < time {
         work();

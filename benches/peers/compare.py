@@ -1,0 +1,218 @@
+"""Sets prefbench's speed beside other implementations of the same work, on one core.
+
+    cargo build --release --example rate
+    python benches/peers/compare.py
+
+Every round runs ours and then each peer, one process after another, so that a machine that slows
+down slows both; ratios are taken within a round. A peer whose package is missing is skipped.
+"""
+
+import argparse
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+PACKAGES = ("numpy", "mujoco", "gymnasium", "jax", "jaxlib", "optax", "torch")
+CRATES = ("rapier3d", "burn", "burn-flex", "gemm")
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One implementation of a workload: a script here, and the packages it needs."""
+
+    name: str
+    script: str
+    implementation: str
+    needs: tuple
+
+
+def torch(name, script, implementation):
+    return Peer(name, script, implementation, ("numpy", "torch"))
+
+
+JAX = ("numpy", "jax", "optax")
+GYM = ("numpy", "mujoco", "gymnasium")
+WORKLOADS = {
+    "env-step": (
+        Peer("MuJoCo RK4 (as shipped)", "env_step.py", "mujoco-rk4", GYM),
+        Peer("MuJoCo Euler", "env_step.py", "mujoco-euler", GYM),
+        Peer("Gymnasium Hopper-v5", "env_step.py", "gymnasium", GYM),
+    ),
+    "sac-update": (
+        Peer("JAX jit", "sac_jax.py", "jax-jit", JAX),
+        Peer("JAX jit, scan of 10", "sac_jax.py", "jax-scan", JAX),
+        torch("PyTorch eager", "sac_torch.py", "torch-eager"),
+        torch("PyTorch optimised", "sac_torch.py", "torch-optimised"),
+    ),
+    "reward-update": (
+        torch("PyTorch eager", "reward_torch.py", "update-torch-eager"),
+        torch("PyTorch optimised", "reward_torch.py", "update-torch-optimised"),
+    ),
+    "relabel": (
+        torch("PyTorch, B-Pref's loop", "reward_torch.py", "relabel-torch-bpref"),
+        torch("PyTorch, one chunk", "reward_torch.py", "relabel-torch-one-chunk"),
+    ),
+}
+THREADS = "threads"
+"""Not a workload of its own: sac-update on two threads and cores over one thread and core."""
+
+
+class Machine:
+    """Runs commands on given cores and notes when they did not get them."""
+
+    def __init__(self):
+        self.cores = sorted(os.sched_getaffinity(0))
+        self.least_share = 1.0
+
+    def rate(self, command, cores=1, seconds=5.0):
+        """The number that `command` prints last, run on the last `cores` cores."""
+        used = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+        cpu, begin = used(), time.perf_counter()
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=20 * seconds + 300,
+            preexec_fn=lambda: os.sched_setaffinity(0, self.cores[-cores:]),
+        )
+        if done.returncode != 0:
+            raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
+        share = (used() - cpu) / (time.perf_counter() - begin) / cores
+        self.least_share = min(self.least_share, share)
+        return float(done.stdout.split()[-1])
+
+
+def spread(values):
+    """Median, least and greatest."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+def show(label, rates, ratios=None):
+    text = "{median:>10.{d}f} ({min:.{d}f}-{max:.{d}f})"
+    rate = text.format(**spread(rates), d=0 if statistics.median(rates) > 1000 else 2)
+    ratio = "" if ratios is None else "{median:6.2f} ({min:.2f}-{max:.2f})".format(**spread(ratios))
+    print(f"  {label:<26}{rate:<32}{ratio}", flush=True)
+
+
+def versions():
+    """Versions of what is compared, ours first; packages that are missing are left out."""
+    cargo = tomllib.loads((ROOT / "Cargo.toml").read_text())
+    found = {"prefbench": cargo["workspace"]["package"]["version"]}
+    lock = tomllib.loads((ROOT / "Cargo.lock").read_text())["package"]
+    found |= {p["name"]: p["version"] for p in lock if p["name"] in CRATES}
+    found["python"] = platform.python_version()
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            pass
+    return found
+
+
+def cpu_model():
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def present(peer):
+    missing = [p for p in peer.needs if importlib.util.find_spec(p) is None]
+    if missing:
+        how = f"pip install -r {os.path.relpath(HERE / 'requirements.txt')}"
+        print(f"  {peer.name}: skipped, needs {', '.join(missing)}; install with: {how}")
+    return not missing
+
+
+def compare(machine, binary, rounds, seconds, workload):
+    """Ours and every peer of one workload, alternately."""
+    print(f"{workload}: units/s, and ours over theirs; median (min-max) of {rounds} rounds")
+    peers = [p for p in WORKLOADS[workload] if present(p)]
+    ours, theirs = [], {p.name: [] for p in peers}
+    for _ in range(rounds):
+        ours.append(machine.rate([binary, workload, str(seconds)], seconds=seconds))
+        for p in peers:
+            command = [sys.executable, str(HERE / p.script), p.implementation, str(seconds)]
+            theirs[p.name].append(machine.rate(command, seconds=seconds))
+    show("prefbench", ours)
+    result = {"prefbench": {"rates": ours, **spread(ours)}}
+    for name, rates in theirs.items():
+        ratios = [a / b for a, b in zip(ours, rates)]
+        show(name, rates, ratios)
+        result[name] = {"rates": rates, **spread(rates), "ours_over_theirs": spread(ratios)}
+    return result
+
+
+def threads(machine, binary, rounds, seconds):
+    """sac-update of two independent learners on two cores, over one on one core."""
+    print(f"{THREADS}: sac-update updates/s, and two threads over one; of {rounds} rounds")
+    if len(machine.cores) < 2:
+        print("  skipped, needs two cores")
+        return None
+    command = [binary, "sac-update", str(seconds)]
+    one, two = [], []
+    for _ in range(rounds):
+        one.append(machine.rate([*command, "1"], seconds=seconds))
+        two.append(machine.rate([*command, "2"], cores=2, seconds=seconds))
+    ratios = [b / a for a, b in zip(one, two)]
+    show("one thread, one core", one)
+    show("two threads, two cores", two, ratios)
+    return {"one": spread(one), "two": spread(two), "two_over_one": spread(ratios)}
+
+
+def find_binary(given):
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    binary = Path(given) if given else target / "release/examples/rate"
+    if not binary.is_file():
+        raise SystemExit(f"{binary} is missing; build it: cargo build --release --example rate")
+    return str(binary.resolve())
+
+
+def main():
+    names = (*WORKLOADS, THREADS)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"of {', '.join(names)}; all by default")
+    parser.add_argument("--rate", metavar="PATH", help="the built example `rate`; found under target/ by default")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of timing in each run, after a warm-up of a fifth")
+    parser.add_argument("--json", metavar="FILE", help="also write every rate, the versions and the machine here")
+    args = parser.parse_args()
+    unknown = [w for w in args.workloads if w not in names]
+    if unknown:
+        parser.error(f"no workload {unknown[0]}; there are {', '.join(names)}")
+
+    binary, machine = find_binary(args.rate), Machine()
+    report = {
+        "machine": {"cpu": cpu_model(), "cores": os.cpu_count()},
+        "versions": versions(),
+        "rounds": args.rounds,
+        "seconds": args.seconds,
+        "workloads": {},
+    }
+    print("{cpu}, {cores} cores".format(**report["machine"]))
+    print(", ".join(f"{k} {v}" for k, v in report["versions"].items()))
+    for name in args.workloads or names:
+        how = (machine, binary, args.rounds, args.seconds)
+        result = threads(*how) if name == THREADS else compare(*how, name)
+        report["workloads"][name] = result
+    report["least_cpu_share"] = round(machine.least_share, 3)
+    if machine.least_share < 0.9:
+        print(f"the machine was busy: a run got {machine.least_share:.0%} of its cores; repeat on a quiet one")
+    if args.json:
+        Path(args.json).write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
