@@ -9,11 +9,25 @@ fn git(args: &[&str]) -> Option<String> {
 }
 
 fn main() {
-    for path in [".git/logs/HEAD", "Cargo.lock", "envs", "oracles", "agents", "benches"] {
+    for path in [
+        ".git/logs/HEAD",
+        "Cargo.lock",
+        "envs",
+        "oracles",
+        "agents",
+        "benches",
+    ] {
         println!("cargo::rerun-if-changed=../{path}");
     }
     let commit = git(&["rev-parse", "--short=12", "HEAD"]).map_or("unknown".into(), |commit| {
-        let changed = git(&["status", "--porcelain", "--untracked-files=no", "--", ":/*.rs", ":/Cargo.lock"]);
+        let changed = git(&[
+            "status",
+            "--porcelain",
+            "--untracked-files=no",
+            "--",
+            ":/*.rs",
+            ":/Cargo.lock",
+        ]);
         match changed.as_deref() {
             Some("") => commit,
             _ => format!("{commit}-modified"),

@@ -58,7 +58,7 @@ pub const ALGORITHMS: &[Algorithm] = &[
         taught: false,
         version: 1,
         defaults: |_| json(&random::RandomConfig {}),
-        check: |v| Ok(parse::<random::RandomConfig>(v).map(|_| ())?),
+        check: |v| parse::<random::RandomConfig>(v).map(|_| ()),
         build: |_, b| Ok(Box::new(random::Random::new(b.dims, b.seed))),
     },
     Algorithm {
@@ -104,8 +104,13 @@ pub enum BuildError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A setting is unknown or of the wrong type.
-    #[error("agent settings: {0}")]
-    Settings(#[from] serde_json::Error),
+    #[error("`agent.{key}`: {why}")]
+    Settings {
+        /// The setting's path below `agent`.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 type Boxed = Result<Box<dyn Online>, BuildError>;
@@ -113,7 +118,9 @@ type Boxed = Result<Box<dyn Online>, BuildError>;
 fn build_sac<A: Compute>(config: sac::SacOnlineConfig, b: Build) -> Boxed {
     config.validate()?;
     let device = A::Device::default();
-    Ok(Box::new(sac::SacOnline::<A>::new(config, b.dims, b.seed, device)))
+    Ok(Box::new(sac::SacOnline::<A>::new(
+        config, b.dims, b.seed, device,
+    )))
 }
 
 fn build_pebble<A: Compute>(config: pebble::PebbleConfig, b: Build) -> Boxed {
@@ -126,6 +133,9 @@ fn json<T: Serialize>(config: &T) -> serde_json::Value {
     serde_json::to_value(config).expect("settings are plain data")
 }
 
-fn parse<T: DeserializeOwned>(value: &serde_json::Value) -> Result<T, serde_json::Error> {
-    T::deserialize(value)
+fn parse<T: DeserializeOwned>(value: &serde_json::Value) -> Result<T, BuildError> {
+    serde_path_to_error::deserialize(value).map_err(|e| BuildError::Settings {
+        key: e.path().to_string(),
+        why: e.inner().to_string(),
+    })
 }

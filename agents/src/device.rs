@@ -140,7 +140,9 @@ mod cuda {
             };
             let code = init(0);
             if code != 0 {
-                return fail(format!("the NVIDIA driver refused to start (cuInit gave {code})"));
+                return fail(format!(
+                    "the NVIDIA driver refused to start (cuInit gave {code})"
+                ));
             }
             let mut devices = 0;
             if count(&mut devices) != 0 || devices == 0 {

@@ -36,7 +36,10 @@ impl RunningMoments {
             return;
         }
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
-        let m2 = values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>();
+        let m2 = values
+            .iter()
+            .map(|&v| (f64::from(v) - mean).powi(2))
+            .sum::<f64>();
         let total = self.count + n;
         let delta = mean - self.mean;
         let joint = self.variance * self.count + m2 + delta * delta * self.count * n / total;
@@ -136,17 +139,36 @@ mod tests {
         }
         let n = values.len() as f64;
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
-        let var = values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;
-        assert!((running.mean - mean).abs() < 1e-3, "{} {mean}", running.mean);
-        assert!((running.std() - var.sqrt()).abs() < 1e-3, "{} {}", running.std(), var.sqrt());
+        let var = values
+            .iter()
+            .map(|&v| (f64::from(v) - mean).powi(2))
+            .sum::<f64>()
+            / n;
+        assert!(
+            (running.mean - mean).abs() < 1e-3,
+            "{} {mean}",
+            running.mean
+        );
+        assert!(
+            (running.std() - var.sqrt()).abs() < 1e-3,
+            "{} {}",
+            running.std(),
+            var.sqrt()
+        );
     }
 
     #[test]
     fn neighbours_are_found_by_their_distance() {
         // Points 0, 1, 3, 7 on a line.
         let memory = [0.0, 0.0, 1.0, 0.0, 3.0, 0.0, 7.0, 0.0];
-        assert_eq!(neighbour_distances(&memory, &memory, 2, 1), [1.0, 1.0, 2.0, 4.0]);
-        assert_eq!(neighbour_distances(&memory, &memory, 2, 2), [3.0, 2.0, 3.0, 6.0]);
+        assert_eq!(
+            neighbour_distances(&memory, &memory, 2, 1),
+            [1.0, 1.0, 2.0, 4.0]
+        );
+        assert_eq!(
+            neighbour_distances(&memory, &memory, 2, 2),
+            [3.0, 2.0, 3.0, 6.0]
+        );
         assert_eq!(neighbour_distances(&memory[..2], &memory, 2, 9), [7.0]);
     }
 }

@@ -86,11 +86,7 @@ impl<B: Backend> Mlp<B> {
     pub fn forward(&self, mut x: Tensor<B, 2>) -> Tensor<B, 2> {
         let last = self.layers.len() - 1;
         for (i, layer) in self.layers.iter().enumerate() {
-            x = burn::tensor::module::linear(
-                x,
-                layer.weight.clone(),
-                Some(layer.bias.clone()),
-            );
+            x = burn::tensor::module::linear(x, layer.weight.clone(), Some(layer.bias.clone()));
             if i < last {
                 x = match self.activation {
                     Activation::Relu => activation::relu(x),

@@ -63,7 +63,9 @@ fn on_host<B: Backend, const D: usize, const N: usize>(
         let taken = std::mem::replace(t, Tensor::empty([0; D], &device));
         (t, taken.into_data())
     });
-    f(data.each_mut().map(|(_, d)| d.as_mut_slice::<f32>().expect(F32)));
+    f(data
+        .each_mut()
+        .map(|(_, d)| d.as_mut_slice::<f32>().expect(F32)));
     for (slot, d) in data {
         *slot = Tensor::from_data(d, &device);
     }

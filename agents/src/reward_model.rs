@@ -102,7 +102,10 @@ impl<A: Compute> RewardModel<A> {
         let mut last = None;
         for epoch in 1..=self.config.epochs {
             let fit = self.epoch(replay, preferences, rng)?;
-            last = Some(Fit { epochs: epoch, ..fit });
+            last = Some(Fit {
+                epochs: epoch,
+                ..fit
+            });
             if fit.accuracy > self.config.target_accuracy {
                 break;
             }
@@ -156,7 +159,11 @@ impl<A: Compute> RewardModel<A> {
 
     /// One gradient step on the sum over members of the mean cross-entropy; each member has its
     /// own batch. Gives that sum and each member's margins Σr̂(right) − Σr̂(left) before the step.
-    fn step(&mut self, replay: &Replay, batches: &[Vec<Preference>]) -> (f64, Vec<Vec<f32>>) {
+    pub(crate) fn step(
+        &mut self,
+        replay: &Replay,
+        batches: &[Vec<Preference>],
+    ) -> (f64, Vec<Vec<f32>>) {
         let members: Vec<Mlp<A>> = self.members.iter().map(Mlp::tracked).collect();
         let mut total: Option<Tensor<A, 1>> = None;
         let mut margins = Vec::with_capacity(members.len());
@@ -210,7 +217,10 @@ impl<A: Compute> RewardModel<A> {
             }
             let means = self.mean(rows).into_data();
             let column = &mut replay.rewards_mut()[start..end];
-            column.iter_mut().zip(means.iter::<f32>()).for_each(|(r, m)| *r = m);
+            column
+                .iter_mut()
+                .zip(means.iter::<f32>())
+                .for_each(|(r, m)| *r = m);
         }
     }
 

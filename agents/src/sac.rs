@@ -87,18 +87,25 @@ impl SacConfig {
                 }
             }
         };
-        let small = |width: usize, batch: usize| Self {
-            hidden: vec![width; 2],
-            batch,
-            ..full.clone()
-        };
         match setup.tier {
             Tier::Full => full,
-            Tier::Short => small(128, 128),
+            // A small critic must learn faster to keep up within the shorter run.
+            Tier::Short => Self {
+                hidden: vec![128; 2],
+                batch: 128,
+                critic_lr: 1e-3,
+                ..full
+            },
+            // Seconds, not hours: fast targets and a nearer horizon make up for few updates.
             Tier::Smoke => Self {
+                hidden: vec![128; 2],
+                batch: 128,
                 actor_lr: 1e-3,
                 critic_lr: 1e-3,
-                ..small(64, 128)
+                discount: 0.97,
+                tau: 0.01,
+                target_update_every: 1,
+                ..full
             },
         }
     }
@@ -115,12 +122,16 @@ impl SacConfig {
         c.positive("sac.init_temperature", self.init_temperature);
         c.within("sac.discount", self.discount, 0.0, 1.0);
         c.within("sac.tau", self.tau, 0.0, 1.0);
-        c.at_least("sac.target_update_every", self.target_update_every as usize, 1);
+        c.at_least(
+            "sac.target_update_every",
+            self.target_update_every as usize,
+            1,
+        );
     }
 }
 
 /// The squashed Gaussian policy π(a|s) = tanh(N(μ(s), σ(s))).
-fn sample<B: burn::tensor::backend::Backend>(
+pub(crate) fn sample<B: burn::tensor::backend::Backend>(
     actor: &Mlp<B>,
     state: Tensor<B, 2>,
     noise: Tensor<B, 2>,
@@ -129,7 +140,8 @@ fn sample<B: burn::tensor::backend::Backend>(
     let out = actor.forward(state);
     let mean = out.clone().narrow(1, 0, actions);
     let squashed = out.narrow(1, actions, actions).tanh();
-    let log_std = squashed * (0.5 * (LOG_STD_MAX - LOG_STD_MIN)) + 0.5 * (LOG_STD_MAX + LOG_STD_MIN);
+    let log_std =
+        squashed * (0.5 * (LOG_STD_MAX - LOG_STD_MIN)) + 0.5 * (LOG_STD_MAX + LOG_STD_MIN);
     let pre = mean + log_std.clone().exp() * noise.clone();
     let gauss = noise.square() * -0.5 - log_std - HALF_LOG_TWO_PI;
     // log(1 − tanh²u) = 2 (log 2 − u + log sigmoid(2u)), exact for any u.
@@ -217,13 +229,18 @@ impl<A: Compute> Sac<A> {
     ///
     /// `rng` gives the policy noise of the two sampled actions.
     pub fn update(&mut self, batch: Batch, rng: &mut Stream) {
-        let rows = batch.reward.len();
         let mut draw = || {
-            let mut noise = vec![0.0; rows * self.dims.act];
+            let mut noise = vec![0.0; batch.reward.len() * self.dims.act];
             rng.fill_normal(&mut noise);
             noise
         };
         let (next_noise, noise) = (draw(), draw());
+        self.update_with(batch, next_noise, noise);
+    }
+
+    /// [`Sac::update`] with the noise given, `[rows, act]` each: that of a' in the critics' target
+    /// and that of a in the actor's loss.
+    pub(crate) fn update_with(&mut self, batch: Batch, next_noise: Vec<f32>, noise: Vec<f32>) {
         let state = self.tensor(batch.observation, self.dims.obs);
         let critic = self.update_critics(
             self.tensor(batch.observation_action, self.dims.obs + self.dims.act),
@@ -240,7 +257,11 @@ impl<A: Compute> Sac<A> {
                 polyak::<A>(target, critic, self.config.tau);
             }
         }
-        self.losses = Some(Losses { critic, actor, alpha });
+        self.losses = Some(Losses {
+            critic,
+            actor,
+            alpha,
+        });
     }
 
     /// J_Q = Σ_i E[(Q_i(s,a) − y)²], y = r + γ (1 − terminated) (min_i Q̄_i(s',a') − α log π(a'|s')).
@@ -262,11 +283,18 @@ impl<A: Compute> Sac<A> {
 
         let state_action = Tensor::from_inner(state_action);
         let critics: Vec<Mlp<A>> = self.critics.iter().map(Mlp::tracked).collect();
-        let error = |q: &Mlp<A>| (q.forward(state_action.clone()) - y.clone()).square().mean();
+        let error = |q: &Mlp<A>| {
+            (q.forward(state_action.clone()) - y.clone())
+                .square()
+                .mean()
+        };
         let loss = error(&critics[0]) + error(&critics[1]);
         let mut grads = loss.backward();
         let loss = loss.inner();
-        let grads: Vec<_> = critics.into_iter().flat_map(|q| q.take_grads(&mut grads)).collect();
+        let grads: Vec<_> = critics
+            .into_iter()
+            .flat_map(|q| q.take_grads(&mut grads))
+            .collect();
         self.critic_adam.step::<A>(&mut self.critics, grads);
         loss
     }

@@ -19,9 +19,7 @@ pub enum StateError {
     #[error("the learner state cannot be read: {0}; the file is damaged or not prefbench's")]
     Unreadable(String),
     /// A name is not there.
-    #[error(
-        "the learner state has no `{0}`; it was saved by another algorithm or another version"
-    )]
+    #[error("the learner state has no `{0}`; it was saved by another algorithm or another version")]
     Missing(String),
     /// A tensor has another shape than the learner's.
     #[error(
@@ -122,6 +120,23 @@ impl State {
         })
     }
 
+    /// Marks this as the state of an algorithm.
+    pub fn put_algorithm(&mut self, id: &str) {
+        self.put_json("algorithm", &id);
+    }
+
+    /// Refuses the state of any other algorithm.
+    pub fn check_algorithm(&self, id: &str) -> Result<(), StateError> {
+        let found: String = self.get_json("algorithm")?;
+        if found != id {
+            return Err(StateError::Value {
+                name: "algorithm".to_owned(),
+                why: format!("it was saved by `{found}`, and this learner is `{id}`"),
+            });
+        }
+        Ok(())
+    }
+
     /// The safetensors file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let json = serde_json::to_vec(&self.json).expect("plain data serialises");
@@ -191,7 +206,10 @@ mod tests {
     fn every_truncation_is_refused() {
         let bytes = sample().to_bytes();
         for n in 0..bytes.len() {
-            assert!(State::from_bytes(&bytes[..n]).is_err(), "{n} bytes accepted");
+            assert!(
+                State::from_bytes(&bytes[..n]).is_err(),
+                "{n} bytes accepted"
+            );
         }
     }
 
@@ -199,8 +217,16 @@ mod tests {
     fn a_foreign_shape_or_name_is_named() {
         let s = sample();
         let e = s.get_column("b", &[4]).unwrap_err().to_string();
-        assert!(e.contains("`b`") && e.contains("[2, 2]") && e.contains("[4]"), "{e}");
-        assert!(s.get_column("c", &[4]).unwrap_err().to_string().contains("`c`"));
+        assert!(
+            e.contains("`b`") && e.contains("[2, 2]") && e.contains("[4]"),
+            "{e}"
+        );
+        assert!(
+            s.get_column("c", &[4])
+                .unwrap_err()
+                .to_string()
+                .contains("`c`")
+        );
         assert!(s.get_json::<String>("steps").is_err());
     }
 }

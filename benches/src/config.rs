@@ -67,7 +67,9 @@ impl RunConfig {
             match (flag, file.get(key)) {
                 (Some(flag), _) => Ok(Some(flag.clone())),
                 (None, Some(toml::Value::String(s))) => Ok(Some(s.clone())),
-                (None, Some(other)) => bail!("`{key}` in the config file must be a string, not {other}"),
+                (None, Some(other)) => {
+                    bail!("`{key}` in the config file must be a string, not {other}")
+                }
                 (None, None) => Ok(None),
             }
         };
@@ -123,7 +125,7 @@ impl RunConfig {
     fn defaults(task: &Task, algorithm: &Algorithm, tier: Tier) -> Self {
         let gymnasium = task.family == "gymnasium";
         let steps = match tier {
-            Tier::Smoke => 15_000,
+            Tier::Smoke => 40_000,
             Tier::Short if gymnasium => 300_000,
             Tier::Short => 100_000,
             Tier::Full => 1_000_000,
@@ -145,9 +147,9 @@ impl RunConfig {
             device: Device::Flex,
             scale_observations: tier == Tier::Smoke && !gymnasium,
             steps,
-            eval_every: if tier == Tier::Smoke { 1_000 } else { 10_000 },
+            eval_every: if tier == Tier::Smoke { 2_000 } else { 10_000 },
             eval_episodes: 10,
-            checkpoint_every: if tier == Tier::Smoke { 5_000 } else { 25_000 },
+            checkpoint_every: if tier == Tier::Smoke { 10_000 } else { 25_000 },
             agent: (algorithm.defaults)(&setup),
         }
     }
@@ -165,10 +167,16 @@ impl RunConfig {
         }
         for (key, value, now) in [
             ("task_version", self.task_version, task.version),
-            ("algorithm_version", self.algorithm_version, algorithm.version),
+            (
+                "algorithm_version",
+                self.algorithm_version,
+                algorithm.version,
+            ),
         ] {
             if value != now {
-                bail!("`{key}` is {value}, but this prefbench has version {now}; use the release that has {value}");
+                bail!(
+                    "`{key}` is {value}, but this prefbench has version {now}; use the release that has {value}"
+                );
             }
         }
         (algorithm.check)(&self.agent)?;
@@ -190,11 +198,14 @@ impl RunConfig {
 
 /// `a.b=1` as `{"a": {"b": 1}}`; the value is TOML, or else a plain string.
 fn parse_set(pair: &str) -> Result<Value> {
-    let (key, text) = pair
-        .split_once('=')
-        .ok_or_else(|| anyhow!("--set {pair}: expected key=value, e.g. --set agent.sac.batch=256"))?;
+    let (key, text) = pair.split_once('=').ok_or_else(|| {
+        anyhow!("--set {pair}: expected key=value, e.g. --set agent.sac.batch=256")
+    })?;
     let value = match format!("v = {text}").parse::<toml::Table>() {
-        Ok(mut table) => to_json(&table.remove("v").unwrap_or(toml::Value::Boolean(false)), key)?,
+        Ok(mut table) => to_json(
+            &table.remove("v").unwrap_or(toml::Value::Boolean(false)),
+            key,
+        )?,
         Err(_) => Value::String(text.to_owned()),
     };
     Ok(key.trim().rsplit('.').fold(value, |inner, k| {
@@ -207,9 +218,12 @@ fn to_json(value: &toml::Value, place: &str) -> Result<Value> {
         toml::Value::Float(x) if !x.is_finite() => {
             bail!("{place}: {x} is not a usable number; give a finite one")
         }
-        toml::Value::Array(items) => {
-            Value::Array(items.iter().map(|v| to_json(v, place)).collect::<Result<_>>()?)
-        }
+        toml::Value::Array(items) => Value::Array(
+            items
+                .iter()
+                .map(|v| to_json(v, place))
+                .collect::<Result<_>>()?,
+        ),
         toml::Value::Table(table) => Value::Object(
             table
                 .iter()
@@ -296,14 +310,17 @@ fn leaves(tree: &Value, path: &str) -> Vec<String> {
 
 fn unknown_key(path: &str, leaves: &[String]) -> anyhow::Error {
     let last = |p: &str| p.rsplit('.').next().unwrap_or_default().to_owned();
-    let whole = nearest(path, leaves.iter().map(String::as_str)).map(str::to_owned);
     // A key given without its groups is found by its last part.
-    let by_last = || {
-        let lasts: Vec<String> = leaves.iter().map(|l| last(l)).collect();
-        let found = nearest(&last(path), lasts.iter().map(String::as_str))?.to_owned();
-        leaves.iter().find(|l| last(l) == found).cloned()
+    let same_last: Vec<&str> = leaves
+        .iter()
+        .filter(|l| last(l) == last(path))
+        .map(String::as_str)
+        .collect();
+    let near = match same_last.as_slice() {
+        [] => nearest(path, leaves.iter().map(String::as_str)).map(str::to_owned),
+        known => Some(known.join("` or `")),
     };
-    match whole.or_else(by_last) {
+    match near {
         Some(near) => anyhow!("unknown key `{path}`, did you mean `{near}`?"),
         None => anyhow!("unknown key `{path}`; keys here: {}", leaves.join(", ")),
     }
@@ -330,7 +347,11 @@ mod tests {
     #[test]
     fn file_then_set_override_defaults() {
         let file = "steps = 77\n[agent.sac]\nbatch = 8\ntau = 1";
-        let c = resolve(file, &["agent.sac.batch=16", "agent.feedback.sampler=uniform"]).unwrap();
+        let c = resolve(
+            file,
+            &["agent.sac.batch=16", "agent.feedback.sampler=uniform"],
+        )
+        .unwrap();
         assert_eq!(c.steps, 77);
         assert_eq!(c.agent["sac"]["batch"], 16);
         assert_eq!(c.agent["sac"]["tau"], 1.0);

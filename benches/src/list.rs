@@ -62,17 +62,26 @@ pub fn list(args: &ListArgs) -> Result<ExitCode> {
     section(
         What::Algorithms,
         "Algorithms",
-        ALGORITHMS.iter().map(|a| (a.id, a.summary.to_owned())).collect(),
+        ALGORITHMS
+            .iter()
+            .map(|a| (a.id, a.summary.to_owned()))
+            .collect(),
     )?;
     section(
         What::Teachers,
         "Teachers",
-        TEACHERS.iter().map(|t| (t.id, t.summary.to_owned())).collect(),
+        TEACHERS
+            .iter()
+            .map(|t| (t.id, t.summary.to_owned()))
+            .collect(),
     )?;
     section(
         What::Samplers,
         "Query samplers",
-        SAMPLERS.iter().map(|s| (s.id, s.summary.to_owned())).collect(),
+        SAMPLERS
+            .iter()
+            .map(|s| (s.id, s.summary.to_owned()))
+            .collect(),
     )?;
     section(
         What::Devices,
@@ -80,7 +89,9 @@ pub fn list(args: &ListArgs) -> Result<ExitCode> {
         DEVICES
             .iter()
             .map(|d| {
-                let usable = d.check().map_or_else(|e| format!("not usable: {e}"), |()| "usable".into());
+                let usable = d
+                    .check()
+                    .map_or_else(|e| format!("not usable: {e}"), |()| "usable".into());
                 (d.name(), usable)
             })
             .collect(),

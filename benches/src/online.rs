@@ -200,7 +200,8 @@ impl<'a> OnlineRun<'a> {
     fn step(&mut self) -> Result<()> {
         self.feedback()?;
         self.learner.update()?;
-        self.learner.act(&self.observation, Mode::Explore, &mut self.action);
+        self.learner
+            .act(&self.observation, Mode::Explore, &mut self.action);
         finite(&self.action, self.state.step)?;
         let step = self.env.step(&self.action, &mut self.observation)?;
         self.scale.apply(&mut self.observation);
@@ -230,7 +231,10 @@ impl<'a> OnlineRun<'a> {
             return Ok(());
         }
         let Some(teacher) = &self.teacher else {
-            bail!("`{}` asks queries, but no teacher is configured", self.config.algorithm);
+            bail!(
+                "`{}` asks queries, but no teacher is configured",
+                self.config.algorithm
+            );
         };
         let trajectories = self.learner.trajectories();
         let session = Session::recent(
@@ -241,7 +245,14 @@ impl<'a> OnlineRun<'a> {
         );
         let stream = Stream::new(self.config.seed, "teacher");
         let asked = self.state.asked;
-        let labels = ask(teacher.as_ref(), trajectories, &pairs, &session, &stream, asked)?;
+        let labels = ask(
+            teacher.as_ref(),
+            trajectories,
+            &pairs,
+            &session,
+            &stream,
+            asked,
+        )?;
         self.state.sessions += 1;
         self.state.asked += pairs.len() as u64;
         self.state.labelled += labels.iter().flatten().count() as u64;
@@ -261,7 +272,10 @@ impl<'a> OnlineRun<'a> {
             if value.is_finite() {
                 named.insert(name.to_owned(), value);
             } else if !value.is_nan() {
-                bail!("training diverged: {name} is {value} after {} steps", self.state.step);
+                bail!(
+                    "training diverged: {name} is {value} after {} steps",
+                    self.state.step
+                );
             }
         }
         Ok(Eval {
@@ -335,7 +349,11 @@ impl Scale {
     fn new(wanted: bool, fields: &[Field]) -> Self {
         let one = |f: &Field| {
             let (centre, half) = (0.5 * (f.high + f.low), 0.5 * (f.high - f.low));
-            if wanted && half.is_finite() && half > 0.0 { (centre, half) } else { (0.0, 1.0) }
+            if wanted && half.is_finite() && half > 0.0 {
+                (centre, half)
+            } else {
+                (0.0, 1.0)
+            }
         };
         Self(fields.iter().map(one).collect())
     }
@@ -359,7 +377,11 @@ pub fn replay(
     let mut run = OnlineRun::new(config)?;
     run.load(checkpoint, dir)?;
     (0..episodes)
-        .map(|k| run.play(k, |observation, action, step| visit(k, observation, action, step)))
+        .map(|k| {
+            run.play(k, |observation, action, step| {
+                visit(k, observation, action, step)
+            })
+        })
         .collect()
 }
 

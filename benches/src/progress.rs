@@ -111,7 +111,11 @@ impl RunProgress {
 impl Progress for RunProgress {
     fn step(&self, r: &Report) {
         let due = self.locked(|i| {
-            let wait = if self.bar.is_some() { Duration::from_millis(100) } else { LINE_EVERY };
+            let wait = if self.bar.is_some() {
+                Duration::from_millis(100)
+            } else {
+                LINE_EVERY
+            };
             let due = i.last_line.elapsed() >= wait;
             if due {
                 i.last_line = Instant::now();

@@ -42,22 +42,36 @@ pub fn rollout(args: &RolloutArgs) -> Result<ExitCode> {
 
     let spec = envs::find(&config.task)?.spec;
     write!(out, "episode,step")?;
-    for name in spec.fields.iter().map(|f| f.name).chain(spec.actions.iter().copied()) {
+    for name in spec
+        .fields
+        .iter()
+        .map(|f| f.name)
+        .chain(spec.actions.iter().copied())
+    {
         write!(out, ",{name}")?;
     }
     writeln!(out, ",reward,success")?;
     let mut row = (0, 0);
-    let played = online::replay(&config, &checkpoint, &args.run, args.episodes, |k, obs, act, step| {
-        row = if row.0 == k { (k, row.1 + 1) } else { (k, 1) };
-        write!(out, "{},{}", row.0, row.1)?;
-        for value in obs.iter().chain(act) {
-            write!(out, ",{value}")?;
-        }
-        Ok(writeln!(out, ",{},{}", step.reward, step.success)?)
-    })?;
+    let played = online::replay(
+        &config,
+        &checkpoint,
+        &args.run,
+        args.episodes,
+        |k, obs, act, step| {
+            row = if row.0 == k { (k, row.1 + 1) } else { (k, 1) };
+            write!(out, "{},{}", row.0, row.1)?;
+            for value in obs.iter().chain(act) {
+                write!(out, ",{value}")?;
+            }
+            Ok(writeln!(out, ",{},{}", step.reward, step.success)?)
+        },
+    )?;
     out.flush()?;
     for (k, e) in played.iter().enumerate() {
-        eprintln!("episode {k}: return {:.1}, {} steps, success {}", e.return_, e.length, e.success);
+        eprintln!(
+            "episode {k}: return {:.1}, {} steps, success {}",
+            e.return_, e.length, e.success
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

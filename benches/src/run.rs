@@ -52,7 +52,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         eprintln!("prefbench: {name} failed: {error:#}");
     }
     if stop.load(Ordering::Relaxed) {
-        eprintln!("Stopped: {finished} of {total} runs finished. The same command resumes the rest.");
+        eprintln!(
+            "Stopped: {finished} of {total} runs finished. The same command resumes the rest."
+        );
         return Ok(ExitCode::from(130));
     }
     show::summary(&args.out)?;
@@ -92,10 +94,7 @@ fn configs(args: &RunArgs) -> Result<Vec<RunConfig>> {
             let flags = Flags {
                 task: args.task.clone(),
                 algorithm: algorithm.clone(),
-                teacher: args
-                    .teacher
-                    .clone()
-                    .filter(|_| !mixed || taught(algorithm)),
+                teacher: args.teacher.clone().filter(|_| !mixed || taught(algorithm)),
                 tier: args.tier,
                 seed,
                 device: args.device.clone(),

@@ -53,7 +53,9 @@ pub fn plot(args: &PlotArgs) -> Result<ExitCode> {
 pub fn summary(runs: &Path) -> Result<()> {
     let (finished, unfinished) = scan(runs)?;
     let table = Table::new(&finished, &unfinished, &TableOptions::default());
-    std::io::stdout().lock().write_all(table.terminal().as_bytes())?;
+    std::io::stdout()
+        .lock()
+        .write_all(table.terminal().as_bytes())?;
     draw(&finished, &shown(&finished), X::Steps, &runs.join("plots"))
 }
 
@@ -82,7 +84,8 @@ fn draw(finished: &[FinishedRun], metrics: &[Metric], x: X, out: &Path) -> Resul
         for figure in learning_curves(finished, &options)? {
             for (extension, bytes) in [("svg", figure.svg.as_bytes()), ("png", &figure.png)] {
                 let path = out.join(format!("{}.{extension}", figure.name));
-                fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+                fs::write(&path, bytes)
+                    .with_context(|| format!("cannot write {}", path.display()))?;
                 writeln!(stdout, "{}", path.display())?;
             }
         }

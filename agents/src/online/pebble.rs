@@ -86,21 +86,25 @@ impl PebbleConfig {
     /// Defaults for a task's family and a tier: B-Pref's scripts at the full tier.
     pub fn defaults(setup: &Setup<'_>) -> Self {
         let meta = setup.family == "metaworld";
-        let full = tier_is(setup, Tier::Full);
+        let full = setup.tier == Tier::Full;
         let reward = RewardConfig {
             hidden: if full { vec![256; 3] } else { vec![64; 3] },
             members: 3,
             lr: if full { 3e-4 } else { 1e-3 },
             batch: if full { 128 } else { 64 },
-            epochs: if meta { 10 } else { 50 },
+            epochs: if meta || setup.tier == Tier::Smoke {
+                10
+            } else {
+                50
+            },
             target_accuracy: 0.97,
         };
-        let feedback = |budget, per_session, every, segment| FeedbackConfig {
+        let feedback = |budget, per_session, every, segment, pool| FeedbackConfig {
             budget,
             per_session,
             every,
             segment,
-            pool: 100,
+            pool,
             sampler: "disagreement".to_owned(),
             schedule: Schedule::Uniform,
         };
@@ -116,11 +120,12 @@ impl PebbleConfig {
             sac: SacConfig::defaults(setup),
             reward,
             feedback: match (setup.tier, meta) {
-                (Tier::Full, true) => feedback(10_000, 50, 5_000, 50),
-                (Tier::Full, false) => feedback(1_000, 100, 20_000, 50),
-                (Tier::Short, true) => feedback(1_000, 50, 2_500, 50),
-                (Tier::Short, false) => feedback(1_000, 50, 10_000, 50),
-                (Tier::Smoke, _) => feedback(250, 25, 1_000, 25),
+                (Tier::Full, true) => feedback(10_000, 50, 5_000, 50, 100),
+                (Tier::Full, false) => feedback(1_000, 100, 20_000, 50, 100),
+                (Tier::Short, true) => feedback(5_000, 50, 1_000, 25, 100),
+                (Tier::Short, false) => feedback(1_000, 50, 10_000, 50, 100),
+                // Short segments and a recent pool say more per label where steps are few.
+                (Tier::Smoke, _) => feedback(2_000, 50, 500, 10, 40),
             },
         }
     }
@@ -146,10 +151,6 @@ impl PebbleConfig {
             c.that("reward.members", self.reward.members, !needs_two, must);
         })
     }
-}
-
-fn tier_is(setup: &Setup<'_>, tier: Tier) -> bool {
-    setup.tier == tier
 }
 
 /// What has been asked and answered.
@@ -215,7 +216,10 @@ impl<A: Compute> Pebble<A> {
         if !due {
             return 0;
         }
-        let (total, left) = (self.total_steps as f64, self.total_steps.saturating_sub(t) as f64);
+        let (total, left) = (
+            self.total_steps as f64,
+            self.total_steps.saturating_sub(t) as f64,
+        );
         let factor = match f.schedule {
             Schedule::Uniform => 1.0,
             Schedule::Decay if left > 0.0 => left / total,
@@ -223,13 +227,13 @@ impl<A: Compute> Pebble<A> {
             Schedule::Increase => total / (left + 1.0),
         };
         let size = (f.per_session as f64 * factor) as usize;
-        size.max(1).min(f.budget.saturating_sub(self.feedback.asked))
+        size.max(1)
+            .min(f.budget.saturating_sub(self.feedback.asked))
     }
 
     fn learn_reward(&mut self) -> Result<(), LearnError> {
         let (replay, rng) = (&self.backbone.replay, &mut self.backbone.streams.query);
-        let Some(Fit { loss, accuracy, .. }) =
-            self.reward.fit(replay, &self.feedback.labels, rng)
+        let Some(Fit { loss, accuracy, .. }) = self.reward.fit(replay, &self.feedback.labels, rng)
         else {
             return Ok(());
         };
@@ -241,7 +245,6 @@ impl<A: Compute> Pebble<A> {
             });
         }
         (self.feedback.loss, self.feedback.accuracy) = (loss, accuracy);
-        self.reward.relabel(&mut self.backbone.replay);
         Ok(())
     }
 }
@@ -280,6 +283,7 @@ impl<A: Compute> Learner for Pebble<A> {
 
     fn save(&self) -> State {
         let mut state = State::default();
+        state.put_algorithm("pebble");
         self.backbone.save(&mut state);
         self.entropy.save(&mut state);
         self.reward.save(&mut state);
@@ -288,6 +292,7 @@ impl<A: Compute> Learner for Pebble<A> {
     }
 
     fn load(&mut self, state: &State) -> Result<(), StateError> {
+        state.check_algorithm("pebble")?;
         self.backbone.load(state)?;
         self.entropy.load(state)?;
         self.reward.load(state)?;
@@ -338,11 +343,14 @@ impl<A: Compute> Online for Pebble<A> {
         self.feedback.asked += answers.len();
         self.feedback.sessions += 1;
         self.feedback.last_session = self.backbone.steps();
-        let labelled = |&(pair, label): &(Pair, Option<Label>)| {
-            label.map(|label| Preference { pair, label })
-        };
-        self.feedback.labels.extend(answers.iter().filter_map(labelled));
+        let labelled =
+            |&(pair, label): &(Pair, Option<Label>)| label.map(|label| Preference { pair, label });
+        self.feedback
+            .labels
+            .extend(answers.iter().filter_map(labelled));
         self.learn_reward()?;
+        // Also where nothing was learnt: the first time, the column is still empty of predictions.
+        self.reward.relabel(&mut self.backbone.replay);
         if first {
             self.backbone.reset_critics();
             for _ in 0..self.config.reset_updates {

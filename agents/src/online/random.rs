@@ -51,12 +51,14 @@ impl Learner for Random {
 
     fn save(&self) -> State {
         let mut state = State::default();
+        state.put_algorithm("random");
         self.replay.save(&mut state);
         state.put_json("streams", &(&self.explore, &self.evaluate));
         state
     }
 
     fn load(&mut self, state: &State) -> Result<(), StateError> {
+        state.check_algorithm("random")?;
         self.replay.load(state)?;
         (self.explore, self.evaluate) = state.get_json("streams")?;
         Ok(())

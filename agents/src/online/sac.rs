@@ -4,7 +4,7 @@ use prefbench_oracles::Trajectories;
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::{Backbone, Streams, check_seed_steps, seed_steps};
-use crate::config::{Checks, ConfigError, Setup};
+use crate::config::{Checks, ConfigError, Setup, Tier};
 use crate::device::Compute;
 use crate::learner::{LearnError, Learner, Mode, Online, Policy};
 use crate::replay::{Dims, Transition};
@@ -25,7 +25,11 @@ impl SacOnlineConfig {
     /// Defaults for a task's family and a tier.
     pub fn defaults(setup: &Setup<'_>) -> Self {
         Self {
-            seed_steps: seed_steps(setup),
+            seed_steps: match setup.tier {
+                // B-Pref's SAC (`config/train.yaml`), whose PEBBLE takes 1,000.
+                Tier::Full => 5_000,
+                _ => seed_steps(setup),
+            },
             sac: SacConfig::defaults(setup),
         }
     }
@@ -46,7 +50,13 @@ impl<A: Compute> SacOnline<A> {
     /// A fresh learner.
     pub fn new(config: SacOnlineConfig, dims: Dims, seed: u64, device: A::Device) -> Self {
         let streams = Streams::new(seed);
-        Self(Backbone::new(config.sac, config.seed_steps, dims, streams, device))
+        Self(Backbone::new(
+            config.sac,
+            config.seed_steps,
+            dims,
+            streams,
+            device,
+        ))
     }
 }
 
@@ -70,11 +80,13 @@ impl<A: Compute> Learner for SacOnline<A> {
 
     fn save(&self) -> State {
         let mut state = State::default();
+        state.put_algorithm("sac");
         self.0.save(&mut state);
         state
     }
 
     fn load(&mut self, state: &State) -> Result<(), StateError> {
+        state.check_algorithm("sac")?;
         self.0.load(state)
     }
 }

@@ -22,8 +22,14 @@ const EPISODE: usize = 500;
 pub const WORKLOADS: &[(&str, &str)] = &[
     ("env-step", "control steps of hopper"),
     ("sac-update", "updates, 2x256, batch 256"),
-    ("reward-update", "gradient steps, 3 members 3x256, 128 pairs of 50 steps"),
-    ("relabel", "relabellings of 20,000 transitions, 3 members 3x256"),
+    (
+        "reward-update",
+        "gradient steps, 3 members 3x256, 128 pairs of 50 steps",
+    ),
+    (
+        "relabel",
+        "relabellings of 20,000 transitions, 3 members 3x256",
+    ),
 ];
 
 /// One unit of work per call.
@@ -103,12 +109,18 @@ fn reward_update() -> Workload {
                 left: segment(),
                 right: segment(),
             },
-            label: if i % 2 == 0 { Label::Left } else { Label::Right },
+            label: if i % 2 == 0 {
+                Label::Left
+            } else {
+                Label::Right
+            },
         })
         .collect();
     let mut shuffle = Stream::new(2, "order");
     Box::new(move || {
-        model.fit(&replay, &preferences, &mut shuffle).expect("there are labels");
+        model
+            .fit(&replay, &preferences, &mut shuffle)
+            .expect("there are labels");
     })
 }
 

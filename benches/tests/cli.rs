@@ -1,0 +1,350 @@
+//! The binary as its user meets it: results that repeat to the bit, runs that survive anything,
+//! errors that say what to do.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+/// A PEBBLE run of a few seconds that goes through every phase: random, unsupervised, feedback.
+const TINY: &[&str] = &[
+    "run",
+    "reach",
+    "--algo",
+    "pebble",
+    "--set",
+    "steps=1600",
+    "--set",
+    "eval_every=400",
+    "--set",
+    "eval_episodes=1",
+    "--set",
+    "checkpoint_every=200",
+    "--set",
+    "agent.seed_steps=250",
+    "--set",
+    "agent.unsupervised_steps=250",
+    "--set",
+    "agent.reset_updates=5",
+    "--set",
+    "agent.sac.hidden=[16,16]",
+    "--set",
+    "agent.sac.batch=16",
+    "--set",
+    "agent.reward.hidden=[16]",
+    "--set",
+    "agent.reward.epochs=2",
+    "--set",
+    "agent.feedback.every=300",
+    "--set",
+    "agent.feedback.budget=30",
+    "--set",
+    "agent.feedback.per_session=10",
+];
+
+fn prefbench(dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_prefbench"));
+    command.current_dir(dir).args(args).stdin(Stdio::null());
+    command
+}
+
+fn finish(dir: &Path, args: &[&str]) -> Output {
+    let out = prefbench(dir, args).output().unwrap();
+    assert!(out.status.success(), "{}", stderr(&out));
+    out
+}
+
+fn stderr(out: &Output) -> String {
+    String::from_utf8_lossy(&out.stderr).into_owned()
+}
+
+fn only_run(dir: &Path) -> PathBuf {
+    let runs = fs::read_dir(dir.join("runs")).unwrap();
+    let mut runs = runs
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.join("config.json").exists());
+    let run = runs.next().expect("a run");
+    assert!(runs.next().is_none());
+    run
+}
+
+/// Every file that must not depend on when or how often the run was interrupted.
+fn bytes_of(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![run.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(run).unwrap().display().to_string();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !["progress.jsonl", "done.json", "lock"].contains(&name.as_str()) {
+                files.insert(name, fs::read(path).unwrap());
+            }
+        }
+    }
+    assert!(files.contains_key("eval.jsonl"), "{:?}", files.keys());
+    assert!(
+        files.keys().any(|k| k.ends_with("learner.safetensors")),
+        "{:?}",
+        files.keys()
+    );
+    files
+}
+
+fn same(a: &BTreeMap<String, Vec<u8>>, b: &BTreeMap<String, Vec<u8>>) {
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+    for (name, bytes) in a {
+        assert!(bytes == &b[name], "{name} differs");
+    }
+}
+
+fn undisturbed() -> BTreeMap<String, Vec<u8>> {
+    let dir = tempfile::tempdir().unwrap();
+    finish(dir.path(), TINY);
+    bytes_of(&only_run(dir.path()))
+}
+
+#[test]
+fn equal_commands_give_equal_bytes_and_a_finished_run_is_left_alone() {
+    let first = undisturbed();
+    let dir = tempfile::tempdir().unwrap();
+    finish(dir.path(), TINY);
+    let run = only_run(dir.path());
+    same(&first, &bytes_of(&run));
+
+    let done = fs::read(run.join("done.json")).unwrap();
+    let again = finish(dir.path(), TINY);
+    assert!(
+        stderr(&again).contains("finished before"),
+        "{}",
+        stderr(&again)
+    );
+    assert_eq!(done, fs::read(run.join("done.json")).unwrap());
+    same(&first, &bytes_of(&run));
+}
+
+#[test]
+fn a_run_killed_at_any_moment_ends_with_the_same_bytes() {
+    let whole = undisturbed();
+    let dir = tempfile::tempdir().unwrap();
+    let mut kills = 0;
+    for attempt in 0..40u64 {
+        let mut child = prefbench(dir.path(), TINY)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Odd waits, so that the kill falls into every phase, start-up and saving included.
+        sleep(Duration::from_millis(60 + attempt * 97 % 450));
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+    }
+    assert!(kills > 0, "the run ended before it could be killed");
+    finish(dir.path(), TINY);
+    same(&whole, &bytes_of(&only_run(dir.path())));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_saves_says_so_and_the_same_command_resumes() {
+    let dir = tempfile::tempdir().unwrap();
+    let child = prefbench(dir.path(), TINY)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let child = child.unwrap();
+    // The first evaluation is on disk before the first step, so from then on there is a run to save.
+    let started = || {
+        let runs = fs::read_dir(dir.path().join("runs")).ok()?;
+        let logs = runs.filter_map(|e| Some(e.ok()?.path().join("eval.jsonl")));
+        Some(logs.into_iter().any(|log| log.exists()))
+    };
+    while started() != Some(true) {
+        sleep(Duration::from_millis(5));
+    }
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let out = child.wait_with_output().unwrap();
+    let text = stderr(&out);
+    assert_eq!(out.status.code(), Some(130), "{text}");
+    assert!(
+        text.contains("saved at step") && text.contains("same command resumes"),
+        "{text}"
+    );
+
+    let out = finish(dir.path(), TINY);
+    assert!(
+        stderr(&out).contains("resuming at step"),
+        "{}",
+        stderr(&out)
+    );
+    same(&undisturbed(), &bytes_of(&only_run(dir.path())));
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over_or_named_and_nothing_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    finish(dir.path(), TINY);
+    let run = only_run(dir.path());
+    fs::remove_file(run.join("done.json")).unwrap();
+    let learner = bytes_of(&run)
+        .into_keys()
+        .find(|k| k.ends_with(".safetensors"))
+        .unwrap();
+    let learner = run.join(learner);
+    let good = fs::read(&learner).unwrap();
+    fs::write(&learner, &good[..good.len() / 2]).unwrap();
+    let before = bytes_of(&run);
+    let out = prefbench(dir.path(), TINY).output().unwrap();
+    assert!(!out.status.success());
+    assert!(
+        stderr(&out).contains("learner.safetensors"),
+        "{}",
+        stderr(&out)
+    );
+    same(&before, &bytes_of(&run));
+    fs::write(&learner, good).unwrap();
+    finish(dir.path(), TINY);
+}
+
+#[test]
+fn a_grid_ends_with_a_table_and_figures() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut args = vec!["run", "reach", "--algo", "random,sac", "--seed", "0..2"];
+    args.extend(["--set", "steps=300", "--set", "eval_episodes=1"]);
+    let text = String::from_utf8(finish(dir.path(), &args).stdout).unwrap();
+    for part in ["random", "sac", "IQM", "smoke", ".png", ".svg"] {
+        assert!(text.contains(part), "no {part} in:\n{text}");
+    }
+    for line in text
+        .lines()
+        .filter(|l| l.ends_with(".png") || l.ends_with(".svg"))
+    {
+        assert!(
+            fs::metadata(dir.path().join(line)).unwrap().len() > 1000,
+            "{line}"
+        );
+    }
+    for format in ["markdown", "csv", "seeds"] {
+        let out = finish(dir.path(), &["table", "--format", format]);
+        assert!(
+            String::from_utf8(out.stdout).unwrap().contains("random"),
+            "{format}"
+        );
+    }
+    let run = fs::read_dir(dir.path().join("runs"))
+        .unwrap()
+        .map(|e| e.unwrap().path());
+    let run = run
+        .filter(|p| p.to_string_lossy().contains("sac-none-s1"))
+        .next()
+        .unwrap();
+    let out = finish(dir.path(), &["rollout", run.to_str().unwrap()]);
+    let csv = String::from_utf8(out.stdout).unwrap();
+    assert!(csv.starts_with("episode,step,hand_x"), "{}", &csv[..60]);
+    assert!(csv.lines().count() > 2);
+}
+
+#[test]
+fn bad_input_gets_one_clear_error_and_writes_nothing() {
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["run", "hoper", "--algo", "sac"], &["hoper", "hopper"]),
+        (&["run", "reach", "--algo", "pebbel"], &["pebbel", "pebble"]),
+        (
+            &["run", "reach", "--algo", "pebble", "--teacher", "oracel"],
+            &["oracel", "oracle"],
+        ),
+        (
+            &["run", "reach", "--algo", "sac", "--teacher", "oracle"],
+            &["--teacher", "sac"],
+        ),
+        (
+            &[
+                "run",
+                "reach",
+                "--algo",
+                "sac",
+                "--set",
+                "agent.sac.bacth=3",
+            ],
+            &["agent.sac.batch"],
+        ),
+        (
+            &["run", "reach", "--algo", "sac", "--set", "steps=many"],
+            &["steps", "number"],
+        ),
+        (
+            &[
+                "run",
+                "reach",
+                "--algo",
+                "sac",
+                "--set",
+                "agent.sac.tau=nan",
+            ],
+            &["tau", "finite"],
+        ),
+        (
+            &["run", "reach", "--algo", "sac", "--set", "agent.sac.tau=7"],
+            &["agent.sac.tau", "7"],
+        ),
+        (
+            &["run", "reach", "--algo", "sac", "--device", "flxe"],
+            &["flxe", "flex"],
+        ),
+        (
+            &["run", "reach", "--algo", "sac", "--config", "none.toml"],
+            &["none.toml"],
+        ),
+        (
+            &["run", "reach", "--algo", "sac", "--out", "/proc/self"],
+            &["/proc/self"],
+        ),
+        (&["run", "reach"], &["--algo"]),
+        (&["run", "--algo", "sac"], &["task"]),
+        (&["table", "nowhere"], &["nowhere"]),
+        (&["plot", "nowhere"], &["nowhere"]),
+        (&["rollout", "nowhere"], &["nowhere"]),
+    ];
+    for (args, parts) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let out = prefbench(dir.path(), args).output().unwrap();
+        let text = stderr(&out);
+        assert!(!out.status.success(), "{args:?} succeeded");
+        assert_eq!(text.lines().count(), 1, "{args:?}: {text}");
+        for part in *parts {
+            assert!(text.contains(part), "{args:?}: no {part} in {text}");
+        }
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            0,
+            "{args:?} wrote something"
+        );
+    }
+}
+
+/// On a machine with an NVIDIA driver and a CUDA build this device works; elsewhere it says why not.
+#[test]
+fn cuda_works_or_says_what_is_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut args = TINY.to_vec();
+    args.extend(["--device", "cuda"]);
+    let out = prefbench(dir.path(), &args).output().unwrap();
+    let text = stderr(&out);
+    assert!(
+        out.status.success() || (text.lines().count() == 1 && text.contains("cuda")),
+        "{text}"
+    );
+}
