@@ -29,6 +29,9 @@ pub struct Build {
     pub device: Device,
 }
 
+/// A learner, or why there is none.
+pub type Built = Result<Box<dyn Online>, BuildError>;
+
 /// An algorithm in the registry.
 pub struct Algorithm {
     /// The name used in configs and tables.
@@ -46,7 +49,7 @@ pub struct Algorithm {
     /// Refuses settings of the wrong type or out of range.
     pub check: fn(&serde_json::Value) -> Result<(), BuildError>,
     /// A fresh learner with these settings.
-    pub build: fn(&serde_json::Value, Build) -> Result<Box<dyn Online>, BuildError>,
+    pub build: fn(&serde_json::Value, Build) -> Built,
 }
 
 /// Every algorithm.
@@ -113,9 +116,7 @@ pub enum BuildError {
     },
 }
 
-type Boxed = Result<Box<dyn Online>, BuildError>;
-
-fn build_sac<A: Compute>(config: sac::SacOnlineConfig, b: Build) -> Boxed {
+fn build_sac<A: Compute>(config: sac::SacOnlineConfig, b: Build) -> Built {
     config.validate()?;
     let device = A::Device::default();
     Ok(Box::new(sac::SacOnline::<A>::new(
@@ -123,7 +124,7 @@ fn build_sac<A: Compute>(config: sac::SacOnlineConfig, b: Build) -> Boxed {
     )))
 }
 
-fn build_pebble<A: Compute>(config: pebble::PebbleConfig, b: Build) -> Boxed {
+fn build_pebble<A: Compute>(config: pebble::PebbleConfig, b: Build) -> Built {
     let device = A::Device::default();
     let learner = pebble::Pebble::<A>::new(config, b.dims, b.total_steps, b.seed, device)?;
     Ok(Box::new(learner))

@@ -2,18 +2,58 @@
 
 use std::collections::VecDeque;
 use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use prefbench_agents::{TIERS, Tier};
 use prefbench_results::Store;
 
-use crate::cli::{RunArgs, Seeds};
 use crate::config::{Flags, RunConfig};
 use crate::online::{self, Outcome};
 use crate::progress::Display;
 use crate::show;
+
+/// Arguments of `prefbench run`.
+#[derive(Args)]
+pub struct RunArgs {
+    /// Task, e.g. hopper (optional if the config file names it)
+    pub task: Option<String>,
+    /// Algorithms, e.g. pebble or sac,pebble
+    #[arg(long = "algo", value_name = "ALGORITHM", value_delimiter = ',')]
+    pub algorithms: Vec<String>,
+    /// Teacher that answers the queries of the algorithms that ask [default: oracle]
+    #[arg(long)]
+    pub teacher: Option<String>,
+    /// Seeds, e.g. 3 or 0,1,2 or 0..4 (excluding 4) [default: 0]
+    #[arg(long = "seed", value_name = "SEEDS", value_parser = parse_seeds)]
+    pub seeds: Option<Seeds>,
+    /// Budget, which chooses the defaults [default: smoke]
+    #[arg(long, value_parser = parse_tier)]
+    pub tier: Option<Tier>,
+    /// Override one setting, e.g. steps=20000 or agent.sac.batch=256 (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Settings in TOML; flags and --set come after it
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// flex (default), ndarray or cuda
+    #[arg(long)]
+    pub device: Option<String>,
+    /// Runs side by side [default: the number of cores]
+    #[arg(long)]
+    pub jobs: Option<usize>,
+    /// Folder of runs
+    #[arg(long, default_value = "runs")]
+    pub out: PathBuf,
+}
+
+/// A list of seeds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seeds(pub Vec<u64>);
 
 /// Trains every combination; prints the table and the plots when all of them are finished.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
@@ -152,4 +192,47 @@ fn stop_on_signal(stop: &Arc<AtomicBool>) -> Result<()> {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+fn parse_seeds(text: &str) -> Result<Seeds> {
+    let mut seeds = Vec::new();
+    for part in text.split(',') {
+        let number = |t: &str| -> Result<u64> {
+            match t.trim().parse() {
+                Ok(n) => Ok(n),
+                Err(_) => bail!("`{part}` is no seed; give whole numbers like 3, 0,1,2 or 0..4"),
+            }
+        };
+        match part.split_once("..") {
+            Some((from, to)) => seeds.extend(number(from)?..number(to)?),
+            None => seeds.push(number(part)?),
+        }
+    }
+    if seeds.is_empty() {
+        bail!("`{text}` holds no seed; the end of a range is excluded, as in 0..4");
+    }
+    seeds.sort_unstable();
+    seeds.dedup();
+    Ok(Seeds(seeds))
+}
+
+fn parse_tier(text: &str) -> Result<Tier> {
+    match TIERS.iter().find(|(name, _)| *name == text) {
+        Some((_, tier)) => Ok(*tier),
+        None => bail!("tiers are smoke, short and full"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_numbers_lists_and_ranges() {
+        assert_eq!(parse_seeds("3").unwrap().0, [3]);
+        assert_eq!(parse_seeds("0..3,7,1").unwrap().0, [0, 1, 2, 7]);
+        for bad in ["", "x", "1..", "3..3", "-1"] {
+            assert!(parse_seeds(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -2,15 +2,66 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
 use prefbench_results::plot::{PlotOptions, X, learning_curves};
 use prefbench_results::table::{Metric, Table, TableOptions};
 use prefbench_results::{FinishedRun, Store, Unfinished};
 
-use crate::cli::{AxisArg, MetricArg, PlotArgs, TableArgs, TableFormat};
+/// Arguments of `prefbench table`.
+#[derive(Args)]
+pub struct TableArgs {
+    /// Folder of runs
+    #[arg(default_value = "runs")]
+    pub runs: PathBuf,
+    /// How to print
+    #[arg(long, value_enum, default_value = "terminal")]
+    pub format: TableFormat,
+    /// Only this metric [default: both]
+    #[arg(long, value_enum)]
+    pub metric: Option<MetricArg>,
+}
+
+/// Arguments of `prefbench plot`.
+#[derive(Args)]
+pub struct PlotArgs {
+    /// Folder of runs
+    #[arg(default_value = "runs")]
+    pub runs: PathBuf,
+    /// Folder for the figures [default: plots in the folder of runs]
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Only this metric [default: both]
+    #[arg(long, value_enum)]
+    pub metric: Option<MetricArg>,
+    /// The horizontal axis
+    #[arg(long, value_enum, default_value = "steps")]
+    pub by: AxisArg,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum TableFormat {
+    Terminal,
+    Markdown,
+    Csv,
+    /// CSV with one row per seed
+    Seeds,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum MetricArg {
+    Return,
+    Success,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum AxisArg {
+    Steps,
+    Feedback,
+}
 
 /// Prints the table of a folder of runs.
 pub fn table(args: &TableArgs) -> Result<ExitCode> {

@@ -1,6 +1,8 @@
 //! The binary as its user meets it: results that repeat to the bit, runs that survive anything,
 //! errors that say what to do.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
