@@ -246,12 +246,10 @@ fn a_grid_ends_with_a_table_and_figures() {
             "{format}"
         );
     }
-    let run = fs::read_dir(dir.path().join("runs"))
-        .unwrap()
-        .map(|e| e.unwrap().path());
-    let run = run
-        .filter(|p| p.to_string_lossy().contains("sac-none-s1"))
-        .next()
+    let runs = fs::read_dir(dir.path().join("runs")).unwrap();
+    let run = runs
+        .map(|e| e.unwrap().path())
+        .find(|p| p.to_string_lossy().contains("sac-none-s1"))
         .unwrap();
     let out = finish(dir.path(), &["rollout", run.to_str().unwrap()]);
     let csv = String::from_utf8(out.stdout).unwrap();

@@ -22,7 +22,10 @@ fn two_generations_are_kept() -> Outcome {
         .filter(|name| name.contains("checkpoint"))
         .collect();
     folders.sort();
-    assert_eq!(folders, ["checkpoint-000000000002", "checkpoint-000000000003"]);
+    assert_eq!(
+        folders,
+        ["checkpoint-000000000002", "checkpoint-000000000003"]
+    );
     Ok(())
 }
 
@@ -138,7 +141,10 @@ fn a_checkpoint_of_another_run_is_refused() -> Outcome {
     )?;
     match run.load_checkpoint() {
         Err(error @ Error::ForeignCheckpoint { .. }) => {
-            assert!(error.to_string().contains("checkpoint-000000000002"), "{error}");
+            assert!(
+                error.to_string().contains("checkpoint-000000000002"),
+                "{error}"
+            );
         }
         unexpected => panic!("{unexpected:?}"),
     }
