@@ -169,7 +169,11 @@ def threads(machine, binary, rounds, seconds):
     ratios = [b / a for a, b in zip(one, two)]
     show("one thread, one core", one)
     show("two threads, two cores", two, ratios)
-    return {"one": spread(one), "two": spread(two), "two_over_one": spread(ratios)}
+    return {
+        "one": {"rates": one, **spread(one)},
+        "two": {"rates": two, **spread(two)},
+        "two_over_one": spread(ratios),
+    }
 
 
 def find_binary(given):
