@@ -7,13 +7,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::{State, StateError};
+use crate::state::{State, StateError, exact};
 
 /// Mean and variance of all values seen so far (Chan et al. 1983).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunningMoments {
+    #[serde(with = "exact")]
     mean: f64,
+    #[serde(with = "exact")]
     variance: f64,
+    #[serde(with = "exact")]
     count: f64,
 }
 

@@ -10,6 +10,8 @@ pub mod algorithm;
 pub mod backbone;
 pub mod config;
 pub mod device;
+#[cfg(test)]
+mod equations;
 pub mod explore;
 pub mod learner;
 pub mod nets;

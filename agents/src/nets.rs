@@ -161,6 +161,16 @@ impl<A: AutodiffBackend> Mlp<A> {
     }
 }
 
+/// log sigmoid(x), with the gradient sigmoid(−x) written out.
+///
+/// burn's own gradient takes a reciprocal, which burn-ndarray's SIMD code approximates to 12 bits,
+/// and only where the memory happens to be aligned: not the same bits twice.
+pub(crate) fn log_sigmoid<B: Backend>(x: Tensor<B, 2>) -> Tensor<B, 2> {
+    let value = x.clone().detach();
+    let slope = (value.clone() * -0.5).tanh() * 0.5 + 0.5;
+    activation::log_sigmoid(value.clone()) + slope * (x - value)
+}
+
 /// A random `[inputs, outputs]` matrix, row-major, with orthonormal columns if `inputs >=
 /// outputs`, else orthonormal rows: modified Gram-Schmidt on normal draws, in double precision.
 fn orthogonal(inputs: usize, outputs: usize, rng: &mut Stream) -> Vec<f32> {

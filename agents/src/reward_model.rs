@@ -6,19 +6,19 @@
 //! An `Equal` label is the target ½, and does not count towards the accuracy that stops training
 //! (the reference code counts it as "left").
 
-use burn::tensor::{Tensor, TensorData, activation::log_sigmoid};
+use burn::tensor::{Tensor, TensorData};
 use prefbench_oracles::{Label, Pair, PairScore, Preference, Segment, Stream};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Checks;
 use crate::device::Compute;
-use crate::nets::{Activation, Init, Inner, Mlp};
+use crate::nets::{Activation, Init, Inner, Mlp, log_sigmoid};
 use crate::optim::Adam;
 use crate::replay::{Dims, Replay};
 use crate::state::{State, StateError};
 
 /// Rows of (s, a) in one forward pass when nothing is learnt.
-const CHUNK: usize = 8192;
+const CHUNK: usize = 1024;
 
 /// Settings of the reward ensemble.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,13 +9,13 @@
 //! target critics may be updated every n-th step. Time limits never cut the bootstrap: only
 //! termination does (the batch carries `bootstrap` = 1 − terminated).
 
-use burn::tensor::{Tensor, TensorData, activation::log_sigmoid};
+use burn::tensor::{Tensor, TensorData};
 use prefbench_oracles::Stream;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Checks, Setup, Tier};
 use crate::device::Compute;
-use crate::nets::{Activation, Init, Inner, Mlp};
+use crate::nets::{Activation, Init, Inner, Mlp, log_sigmoid};
 use crate::optim::{Adam, VectorAdam, polyak};
 use crate::replay::{Batch, Dims};
 use crate::state::{State, StateError};

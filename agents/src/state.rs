@@ -183,6 +183,20 @@ impl State {
     }
 }
 
+/// Serialises an `f64` as its bits (`#[serde(with = "exact")]`): JSON has no NaN, and serde_json
+/// may read a number back one unit in the last place off.
+pub(crate) mod exact {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+        value.to_bits().serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        u64::deserialize(from).map(f64::from_bits)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -28,7 +28,7 @@ use crate::learner::{LearnError, Learner, Mode, Online, Policy};
 use crate::replay::{Dims, Transition};
 use crate::reward_model::{Fit, RewardConfig, RewardModel};
 use crate::sac::SacConfig;
-use crate::state::{State, StateError};
+use crate::state::{State, StateError, exact};
 
 /// How the size of sessions changes over a run of length T at step t.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,7 +160,9 @@ struct Feedback {
     sessions: usize,
     last_session: u64,
     labels: Vec<Preference>,
+    #[serde(with = "exact")]
     loss: f64,
+    #[serde(with = "exact")]
     accuracy: f64,
 }
 

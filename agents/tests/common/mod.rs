@@ -1,0 +1,313 @@
+//! A tiny task, and a run loop that calls a learner as [`Online`] documents.
+
+#![allow(dead_code, clippy::unwrap_used)] // each test file uses its own part
+
+use prefbench_agents::{Algorithm, Build, Device, Dims, Mode, Online, Setup, State, Tier};
+use prefbench_agents::{Transition, algorithm};
+use prefbench_oracles::{Ending, Label, Pair, SegmentView, Session, Stream, Teacher};
+use prefbench_oracles::{Trajectories, ask, teacher};
+use serde_json::{Value, json};
+
+pub const DIMS: Dims = Dims { obs: 3, act: 2 };
+pub const DEVICES: [Device; 2] = [Device::Flex, Device::Ndarray];
+
+/// A point on a line, to be held at 0: the first action moves it, the second does nothing.
+/// The reward is −|x| (times a scale). Episodes end by the clock, every third one as if terminated.
+#[derive(Clone)]
+pub struct Point {
+    x: f32,
+    moved: f32,
+    left: usize,
+    episode: usize,
+    lengths: &'static [usize],
+    scale: f32,
+    start: Stream,
+}
+
+impl Point {
+    pub fn new(seed: u64, lengths: &'static [usize]) -> Self {
+        Self {
+            x: 0.0,
+            moved: 0.0,
+            left: 0,
+            episode: 0,
+            lengths,
+            scale: 1.0,
+            start: Stream::new(seed, "env"),
+        }
+    }
+
+    /// The same task with its rewards multiplied.
+    pub fn scaled(self, scale: f32) -> Self {
+        Self { scale, ..self }
+    }
+
+    pub fn observation(&self) -> [f32; 3] {
+        [self.x, self.moved, 1.0]
+    }
+
+    /// Starts an episode on either side of 0.
+    pub fn reset(&mut self) {
+        let side = if self.start.chance(0.5) { 1.0 } else { -1.0 };
+        self.x = side * (0.5 + self.start.unit() as f32);
+        self.moved = 0.0;
+        self.left = self.lengths[self.episode % self.lengths.len()];
+        self.episode += 1;
+    }
+
+    pub fn step(&mut self, action: &[f32]) -> (f32, Option<Ending>) {
+        self.moved = 0.2 * action[0];
+        self.x = (self.x + self.moved).clamp(-2.0, 2.0);
+        self.left -= 1;
+        let ending = match self.episode % 3 {
+            0 => Ending::Terminated,
+            _ => Ending::Truncated,
+        };
+        (
+            -self.scale * self.x.abs(),
+            (self.left == 0).then_some(ending),
+        )
+    }
+}
+
+/// A teacher that gives every query the same answer.
+pub struct Always(pub Option<Label>);
+
+impl Teacher for Always {
+    fn label(
+        &self,
+        _: &SegmentView,
+        _: &SegmentView,
+        _: &Session,
+        _: &mut Stream,
+    ) -> Option<Label> {
+        self.0
+    }
+}
+
+/// One feedback session as the run loop saw it.
+pub struct Asked {
+    pub step: u64,
+    pub answers: Vec<(Pair, Option<Label>)>,
+}
+
+/// A learner at work.
+pub struct Run {
+    pub learner: Box<dyn Online>,
+    pub env: Point,
+    pub steps: u64,
+    pub sessions: Vec<Asked>,
+    pub teacher: Box<dyn Teacher>,
+    pub finite: bool,
+}
+
+impl Run {
+    pub fn new(learner: Box<dyn Online>) -> Self {
+        Self::on(Point::new(3, &[30]), learner)
+    }
+
+    /// Starts the first episode.
+    pub fn on(mut env: Point, mut learner: Box<dyn Online>) -> Self {
+        env.reset();
+        learner.begin(&env.observation()).unwrap();
+        Self {
+            learner,
+            env,
+            steps: 0,
+            sessions: Vec::new(),
+            teacher: Box::new(teacher::find("oracle").unwrap().teacher),
+            finite: true,
+        }
+    }
+
+    pub fn asked(&self) -> u64 {
+        self.sessions.iter().map(|s| s.answers.len() as u64).sum()
+    }
+
+    /// A feedback session, if one is due.
+    pub fn feedback(&mut self) {
+        let pairs = self.learner.queries().unwrap();
+        if pairs.is_empty() {
+            return;
+        }
+        let trajectories = self.learner.trajectories();
+        let session = Session::recent(trajectories, 10, 30.0, self.sessions.len());
+        let (stream, asked) = (Stream::new(3, "teacher"), self.asked());
+        let labels = ask(
+            self.teacher.as_ref(),
+            trajectories,
+            &pairs,
+            &session,
+            &stream,
+            asked,
+        );
+        let answers: Vec<_> = pairs.into_iter().zip(labels.unwrap()).collect();
+        self.learner.teach(&answers).unwrap();
+        let step = self.steps;
+        self.sessions.push(Asked { step, answers });
+    }
+
+    /// The rest of a step.
+    pub fn act(&mut self) {
+        self.learner.update().unwrap();
+        let mut action = [f32::NAN; 2];
+        self.learner
+            .act(&self.env.observation(), Mode::Explore, &mut action);
+        self.finite &= action.iter().all(|a| (-1.0..=1.0).contains(a));
+        let (reward, end) = self.env.step(&action);
+        let next_observation = &self.env.observation();
+        let transition = Transition {
+            action: &action,
+            reward,
+            next_observation,
+            end,
+        };
+        self.learner.observe(transition).unwrap();
+        self.steps += 1;
+        if end.is_some() {
+            self.env.reset();
+            self.learner.begin(&self.env.observation()).unwrap();
+        }
+    }
+
+    pub fn run_to(&mut self, steps: u64) {
+        while self.steps < steps {
+            self.feedback();
+            self.act();
+        }
+    }
+
+    /// Exchanges the learner for a freshly built one that loads its saved bytes.
+    pub fn resume(&mut self, fresh: Box<dyn Online>) {
+        let bytes = self.learner.save().to_bytes();
+        self.learner = fresh;
+        let state = State::from_bytes(&bytes).unwrap();
+        self.learner.load(&state).unwrap();
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        self.learner.save().to_bytes()
+    }
+}
+
+/// The mean true return of deterministic episodes.
+pub fn evaluate(learner: &mut dyn Online, episodes: usize) -> f64 {
+    let mut env = Point::new(77, &[30]);
+    let mut total = 0.0;
+    for _ in 0..episodes {
+        env.reset();
+        loop {
+            let mut action = [0.0; 2];
+            learner.act(&env.observation(), Mode::Evaluate, &mut action);
+            let (reward, end) = env.step(&action);
+            total += f64::from(reward);
+            if end.is_some() {
+                break;
+            }
+        }
+    }
+    total / episodes as f64
+}
+
+/// The mean true return of the last complete episodes.
+pub fn recent_return(trajectories: &Trajectories, episodes: usize) -> f64 {
+    let complete = trajectories.complete();
+    let last = complete - episodes..complete;
+    last.map(|e| trajectories.episode_return(e)).sum::<f64>() / episodes as f64
+}
+
+/// Sets each setting that the algorithm has, named by its path.
+pub fn with(mut settings: Value, changes: &Value) -> Value {
+    for (path, value) in changes.as_object().unwrap() {
+        if let Some(slot) = settings.pointer_mut(path) {
+            *slot = value.clone();
+        }
+    }
+    settings
+}
+
+/// An algorithm's settings, shrunk to run in milliseconds: 20 random steps, 40 unsupervised ones,
+/// a first session at step 60 and one every 40 steps.
+pub fn small(algorithm: &Algorithm) -> Value {
+    let setup = Setup {
+        family: "metaworld",
+        horizon: 30,
+        tier: Tier::Smoke,
+    };
+    with(
+        (algorithm.defaults)(&setup),
+        &json!({
+            "/seed_steps": 20,
+            "/unsupervised_steps": 40,
+            "/neighbours": 3,
+            "/reset_updates": 5,
+            "/sac/hidden": [8, 8],
+            "/sac/batch": 16,
+            "/reward/hidden": [6, 6],
+            "/reward/members": 2,
+            "/reward/batch": 8,
+            "/reward/epochs": 3,
+            "/feedback/budget": 40,
+            "/feedback/per_session": 12,
+            "/feedback/every": 40,
+            "/feedback/segment": 5,
+            "/feedback/pool": 20,
+        }),
+    )
+}
+
+pub fn build(
+    algorithm: &Algorithm,
+    settings: &Value,
+    seed: u64,
+    device: Device,
+) -> Box<dyn Online> {
+    let build = Build {
+        dims: DIMS,
+        total_steps: 300,
+        seed,
+        device,
+    };
+    (algorithm.build)(settings, build).unwrap()
+}
+
+pub fn find(id: &str) -> &'static Algorithm {
+    algorithm::find(id).unwrap()
+}
+
+/// Builds PEBBLE with small settings and these changes.
+pub fn pebble(changes: &Value) -> Box<dyn Online> {
+    let algorithm = find("pebble");
+    let settings = with(small(algorithm), changes);
+    build(algorithm, &settings, 1, Device::Flex)
+}
+
+/// Asserts that two states are the same bytes, or names the tensors that differ and how far.
+#[track_caller]
+pub fn assert_same_state(ours: &[u8], theirs: &[u8], what: &str) {
+    if ours == theirs {
+        return;
+    }
+    let tensors = |bytes: &[u8]| -> Vec<(String, Vec<f32>)> {
+        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let (header, data) = bytes[8..].split_at(length);
+        let header: Value = serde_json::from_slice(header).unwrap();
+        let read = |(name, entry): (&String, &Value)| {
+            let offset = |i: usize| entry["data_offsets"][i].as_u64().unwrap() as usize;
+            let words = data[offset(0)..offset(1)].as_chunks::<4>().0;
+            let values = words.iter().map(|w| f32::from_le_bytes(*w)).collect();
+            (name.clone(), values)
+        };
+        header.as_object().unwrap().iter().map(read).collect()
+    };
+    let differ: Vec<String> = tensors(ours)
+        .into_iter()
+        .zip(tensors(theirs))
+        .filter(|(a, b)| a != b)
+        .map(|((name, a), (_, b))| {
+            let far = a.iter().zip(&b).map(|(a, b)| (a - b).abs());
+            format!("{name} by {:.1e}", far.fold(0.0, f32::max))
+        })
+        .collect();
+    panic!("{what}: {}", differ.join(", "));
+}

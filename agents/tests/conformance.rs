@@ -1,0 +1,241 @@
+//! What every algorithm promises, on every CPU device.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{DEVICES, DIMS, Run, assert_same_state, build, evaluate, small};
+use prefbench_agents::{ALGORITHMS, Algorithm, Build, Device, Setup, State, TIERS};
+use serde_json::{Value, json};
+
+/// Runs a check for every algorithm and device.
+fn everywhere(check: impl Fn(&'static Algorithm, &Value, Device)) {
+    for algorithm in ALGORITHMS {
+        for device in DEVICES {
+            check(algorithm, &small(algorithm), device);
+        }
+    }
+}
+
+#[test]
+fn actions_are_valid_and_the_budget_is_spent() {
+    everywhere(|algorithm, settings, device| {
+        let mut run = Run::new(build(algorithm, settings, 1, device));
+        run.run_to(300);
+        assert!(run.finite, "{} acted outside [-1, 1]", algorithm.id);
+        assert_eq!(run.learner.trajectories().len(), 300, "{}", algorithm.id);
+        let budget = run.learner.feedback_budget();
+        assert_eq!(run.asked(), budget, "{}", algorithm.id);
+        assert_eq!(algorithm.taught, budget > 0, "{}", algorithm.id);
+        for (name, value) in run.learner.metrics() {
+            assert!(value.is_finite(), "{}: {name} is {value}", algorithm.id);
+        }
+    });
+}
+
+#[test]
+fn the_state_depends_on_the_seed_alone() {
+    everywhere(|algorithm, settings, device| {
+        let state = |seed| {
+            let mut run = Run::new(build(algorithm, settings, seed, device));
+            run.run_to(150);
+            run.bytes()
+        };
+        let what = format!("{} on {device:?}", algorithm.id);
+        assert_same_state(&state(1), &state(1), &what);
+        assert_ne!(state(1), state(2), "{} on {device:?}", algorithm.id);
+    });
+}
+
+/// Saved and loaded during warm-up, unsupervised exploration, right after either session (between
+/// `teach` and `update`), and in mid-episode.
+#[test]
+fn a_resumed_run_ends_in_the_same_bytes() {
+    everywhere(|algorithm, settings, device| {
+        let mut whole = Run::new(build(algorithm, settings, 1, device));
+        whole.run_to(170);
+        let whole = whole.bytes();
+        for interruption in [0, 7, 33, 60, 100, 128, 150] {
+            let mut run = Run::new(build(algorithm, settings, 1, device));
+            run.run_to(interruption);
+            run.feedback();
+            // Nothing may come from what a learner is built with: another seed.
+            run.resume(build(algorithm, settings, 99, device));
+            run.act();
+            run.run_to(170);
+            let id = algorithm.id;
+            let what = format!("{id} on {device:?}, interrupted at step {interruption}");
+            assert_same_state(&run.bytes(), &whole, &what);
+        }
+    });
+}
+
+#[test]
+fn evaluation_teaches_nothing() {
+    everywhere(|algorithm, settings, device| {
+        let mut run = Run::new(build(algorithm, settings, 1, device));
+        run.run_to(110);
+        let before = run.learner.save();
+        let first = evaluate(run.learner.as_mut(), 2);
+        let after = run.learner.save();
+        if algorithm.id == "random" {
+            // Its evaluation draws from a stream of its own, the second.
+            let streams = |s: &State| s.get_json::<Vec<Value>>("streams").unwrap();
+            assert_eq!(streams(&before)[0], streams(&after)[0]);
+            assert_ne!(streams(&before)[1], streams(&after)[1]);
+        } else {
+            assert!(before == after, "{}", algorithm.id);
+            let second = evaluate(run.learner.as_mut(), 2);
+            assert_eq!(first, second, "{} is not deterministic", algorithm.id);
+        }
+    });
+}
+
+#[test]
+fn foreign_states_are_refused() {
+    let state = |algorithm: &Algorithm| {
+        let mut run = Run::new(build(algorithm, &small(algorithm), 1, Device::Flex));
+        run.run_to(80);
+        run.learner.save()
+    };
+    for algorithm in ALGORITHMS {
+        let fresh = |settings: &Value| build(algorithm, settings, 1, Device::Flex);
+        for other in ALGORITHMS.iter().filter(|o| o.id != algorithm.id) {
+            let refused = fresh(&small(algorithm)).load(&state(other));
+            let message = refused.unwrap_err().to_string();
+            let named = [algorithm.id, other.id].map(|id| format!("`{id}`"));
+            let names_both = named.iter().all(|id| message.contains(id));
+            assert!(names_both, "{} in {}: {message}", other.id, algorithm.id);
+        }
+        let own = state(algorithm);
+        for (path, tensor) in [
+            ("/sac/hidden", "`actor.0.weight`"),
+            ("/reward/hidden", "`reward.0.0.weight`"),
+        ] {
+            let mut settings = small(algorithm);
+            let Some(hidden) = settings.pointer_mut(path) else {
+                continue;
+            };
+            *hidden = json!([9, 8]);
+            let message = fresh(&settings).load(&own).unwrap_err().to_string();
+            assert!(message.contains(tensor), "{}: {message}", algorithm.id);
+        }
+        let empty = fresh(&small(algorithm)).load(&State::default());
+        assert!(empty.is_err(), "{} loads an empty state", algorithm.id);
+    }
+}
+
+#[test]
+fn defaults_are_valid_for_every_family_and_tier() {
+    for algorithm in ALGORITHMS {
+        for family in ["gymnasium", "metaworld", "dm_control", "no such family"] {
+            for &(_, tier) in TIERS {
+                let setup = Setup {
+                    family,
+                    horizon: 1000,
+                    tier,
+                };
+                let settings = (algorithm.defaults)(&setup);
+                let what = format!("{} for {family} {tier:?}", algorithm.id);
+                (algorithm.check)(&settings).unwrap_or_else(|e| panic!("{what}: {e}"));
+                let build = Build {
+                    dims: DIMS,
+                    total_steps: 1000,
+                    seed: 1,
+                    device: Device::Flex,
+                };
+                let built = (algorithm.build)(&settings, build);
+                built.map(|_| ()).unwrap_or_else(|e| panic!("{what}: {e}"));
+            }
+        }
+    }
+}
+
+/// Every number of the settings, by its path.
+fn numbers(settings: &Value, path: &str, found: &mut Vec<String>) {
+    match settings {
+        Value::Object(map) => {
+            for (key, value) in map {
+                numbers(value, &format!("{path}/{key}"), found);
+            }
+        }
+        Value::Number(_) => found.push(path.to_owned()),
+        _ => {}
+    }
+}
+
+#[test]
+fn unknown_keys_are_refused_by_name() {
+    for algorithm in ALGORITHMS {
+        for path in ["", "/sac", "/reward", "/feedback"] {
+            let mut settings = small(algorithm);
+            let Some(map) = settings.pointer_mut(path).and_then(Value::as_object_mut) else {
+                continue;
+            };
+            map.insert("colour".to_owned(), json!(1));
+            let message = (algorithm.check)(&settings).unwrap_err().to_string();
+            assert!(message.contains("`colour`"), "{}: {message}", algorithm.id);
+        }
+    }
+}
+
+#[test]
+fn numbers_out_of_range_are_refused_by_name() {
+    // These may be 0.
+    let zero = ["/unsupervised_steps", "/reset_updates", "/feedback/budget"];
+    for algorithm in ALGORITHMS {
+        let (settings, mut paths) = (small(algorithm), Vec::new());
+        numbers(&settings, "", &mut paths);
+        let refusal = |path: &str, value: Value| {
+            let changed = common::with(settings.clone(), &json!({ path: value }));
+            let refused = (algorithm.check)(&changed);
+            let built = (algorithm.build)(
+                &changed,
+                Build {
+                    dims: DIMS,
+                    total_steps: 300,
+                    seed: 1,
+                    device: Device::Flex,
+                },
+            );
+            let Err(refused) = refused else {
+                panic!("{} accepts {path}: {value}", algorithm.id);
+            };
+            let built = built.err().map(|e| e.to_string());
+            assert_eq!(built.as_deref(), Some(refused.to_string().as_str()));
+            refused.to_string()
+        };
+        for path in &paths {
+            let key = format!("`agent.{}`", path[1..].replace('/', "."));
+            if settings.pointer(path).unwrap().is_f64() {
+                let message = refusal(path, json!(-1.0));
+                assert!(message.contains(&key), "{path}: {message}");
+            } else {
+                refusal(path, json!(-1)); // serde's message, which names no key
+                if !zero.contains(&path.as_str()) {
+                    let message = refusal(path, json!(0));
+                    assert!(message.contains(&key), "{path}: {message}");
+                }
+            }
+        }
+        for (path, value, key) in [
+            ("/sac/hidden", json!([]), "`agent.sac.hidden"),
+            ("/sac/hidden", json!([8, 0]), "`agent.sac.hidden`"),
+            ("/sac/discount", json!(1.5), "`agent.sac.discount`"),
+            ("/sac/tau", json!(1.5), "`agent.sac.tau`"),
+            ("/reward/hidden", json!([]), "`agent.reward.hidden"),
+            ("/reward/members", json!(1), "`agent.reward.members`"),
+            (
+                "/reward/target_accuracy",
+                json!(1.5),
+                "`agent.reward.target_accuracy`",
+            ),
+            ("/feedback/sampler", json!("unifrom"), "\"uniform\""),
+        ] {
+            if settings.pointer(path).is_some() {
+                let message = refusal(path, value);
+                assert!(message.contains(key), "{path}: {message}");
+            }
+        }
+    }
+}

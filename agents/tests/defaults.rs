@@ -1,0 +1,46 @@
+//! The defaults of the full tier are the papers' (`fixtures/paper_defaults.toml`).
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use prefbench_agents::{Setup, Tier, algorithm};
+use serde_json::Value;
+
+/// Every setting by its path.
+fn flat(settings: &Value, path: &str, found: &mut BTreeMap<String, Value>) {
+    for (key, value) in settings.as_object().unwrap() {
+        let path = format!("{path}{key}");
+        if value.is_object() {
+            flat(value, &format!("{path}."), found);
+        } else {
+            found.insert(path, value.clone());
+        }
+    }
+}
+
+#[test]
+fn full_tier_defaults_are_the_papers() {
+    let table = include_str!("fixtures/paper_defaults.toml");
+    let table: Value = toml::from_str(table).unwrap();
+    for entry in table["defaults"].as_array().unwrap() {
+        let [id, family] = ["algorithm", "family"].map(|key| entry[key].as_str().unwrap());
+        let setup = Setup {
+            family,
+            horizon: 1000,
+            tier: Tier::Full,
+        };
+        let (mut ours, mut published) = (BTreeMap::new(), BTreeMap::new());
+        flat(
+            &(algorithm::find(id).unwrap().defaults)(&setup),
+            "",
+            &mut ours,
+        );
+        for part in ["paper", "ours"] {
+            if let Some(part) = entry.get(part) {
+                flat(part, "", &mut published);
+            }
+        }
+        assert_eq!(ours, published, "{id} on {family}; {}", entry["source"]);
+    }
+}
