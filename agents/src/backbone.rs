@@ -5,7 +5,7 @@
 use prefbench_oracles::Stream;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Checks, Setup, Tier};
+use crate::config::Checks;
 use crate::device::Compute;
 use crate::learner::{LearnError, Mode};
 use crate::replay::{Batch, Dims, Replay, Transition};
@@ -120,15 +120,6 @@ impl<A: Compute> Backbone<A> {
         self.replay.load(state)?;
         self.streams = state.get_json("streams")?;
         Ok(())
-    }
-}
-
-/// Default length of the random phase: B-Pref's 1,000 steps, Gymnasium's customary 5,000.
-pub(crate) fn seed_steps(setup: &Setup<'_>) -> u64 {
-    match (setup.family, setup.tier) {
-        (_, Tier::Smoke) => 500,
-        ("gymnasium", _) => 5_000,
-        _ => 1_000,
     }
 }
 

@@ -20,7 +20,7 @@ use prefbench_oracles::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::{Backbone, Streams, check_seed_steps, seed_steps};
+use crate::backbone::{Backbone, Streams, check_seed_steps};
 use crate::config::{Checks, ConfigError, Setup, Tier};
 use crate::device::Compute;
 use crate::explore::StateEntropy;
@@ -109,7 +109,11 @@ impl PebbleConfig {
             schedule: Schedule::Uniform,
         };
         Self {
-            seed_steps: seed_steps(setup),
+            seed_steps: if setup.tier == Tier::Smoke {
+                500
+            } else {
+                1_000
+            },
             unsupervised_steps: match setup.tier {
                 Tier::Smoke => 1_000,
                 Tier::Short => 4_000,
@@ -117,7 +121,11 @@ impl PebbleConfig {
             },
             neighbours: 5,
             reset_updates: 100,
-            sac: SacConfig::defaults(setup),
+            sac: SacConfig {
+                // A learned reward is below 1 in size: more entropy than B-Pref's would drown it.
+                init_temperature: 0.1,
+                ..SacConfig::defaults(setup)
+            },
             reward,
             feedback: match (setup.tier, meta) {
                 (Tier::Full, true) => feedback(10_000, 50, 5_000, 50, 100),

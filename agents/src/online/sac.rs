@@ -3,7 +3,7 @@
 use prefbench_oracles::Trajectories;
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::{Backbone, Streams, check_seed_steps, seed_steps};
+use crate::backbone::{Backbone, Streams, check_seed_steps};
 use crate::config::{Checks, ConfigError, Setup, Tier};
 use crate::device::Compute;
 use crate::learner::{LearnError, Learner, Mode, Online, Policy};
@@ -25,10 +25,11 @@ impl SacOnlineConfig {
     /// Defaults for a task's family and a tier.
     pub fn defaults(setup: &Setup<'_>) -> Self {
         Self {
-            seed_steps: match setup.tier {
-                // B-Pref's SAC (`config/train.yaml`), whose PEBBLE takes 1,000.
-                Tier::Full => 5_000,
-                _ => seed_steps(setup),
+            seed_steps: match (setup.tier, setup.family) {
+                (Tier::Smoke, _) => 500,
+                // B-Pref's SAC (`config/train.yaml`); its PEBBLE takes 1,000.
+                (Tier::Full, _) | (_, "gymnasium") => 5_000,
+                (Tier::Short, _) => 1_000,
             },
             sac: SacConfig::defaults(setup),
         }
