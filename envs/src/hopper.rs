@@ -12,6 +12,7 @@
 use crate::episode::{Domain, Episode, Judgement, Random};
 use crate::world::World;
 use crate::{EnvError, Field, Spec, Task};
+use nalgebra::SVector;
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -111,7 +112,7 @@ pub(crate) struct Hopper {
 }
 
 /// x, z, pitch, thigh, leg, foot: MuJoCo's `qpos` and `qvel`, in its order and signs.
-type Coordinates = [f32; 6];
+type Coordinates = SVector<f32, 6>;
 
 impl Hopper {
     fn positions(&self, world: &World) -> Coordinates {
@@ -119,24 +120,23 @@ impl Hopper {
         let [thigh, leg, foot] = self
             .hinges
             .map(|h| world.coord(h, JointAxis::AngY as usize));
-        [root(0), root(2), root(4), thigh, leg, foot]
+        Coordinates::from([root(0), root(2), root(4), thigh, leg, foot])
     }
 
     fn velocities(&self, world: &World) -> Coordinates {
-        std::array::from_fn(|i| world.velocity(self.root, i))
+        Coordinates::from_fn(|i, _| world.velocity(self.root, i))
     }
 
     fn set_state(&self, world: &mut World, positions: Coordinates, velocities: Coordinates) {
-        let now = self.positions(world);
-        let change: Coordinates = std::array::from_fn(|i| positions[i] - now[i]);
+        let change = positions - self.positions(world);
         world.place(self.root, |mb, _| {
-            mb.apply_displacements(&change);
-            mb.generalized_velocity_mut().copy_from_slice(&velocities);
+            mb.apply_displacements(change.as_slice());
+            mb.generalized_velocity_mut().copy_from(&velocities);
         });
     }
 
     fn is_healthy(&self, world: &World) -> bool {
-        let [_, z, pitch, hinges @ ..] = self.positions(world);
+        let [_, z, pitch, hinges @ ..]: [f32; 6] = self.positions(world).into();
         let within = |v: &f32| v.abs() < MAX_STATE;
         z > MIN_HEIGHT
             && pitch.abs() < MAX_PITCH
@@ -249,18 +249,15 @@ impl Domain for Hopper {
             hinges,
             x_before: 0.0,
         };
-        hopper.set_state(
-            &mut world,
-            [0.0, TORSO_HEIGHT, 0.0, 0.0, 0.0, 0.0],
-            [0.0; 6],
-        );
+        let standing = [0.0, TORSO_HEIGHT, 0.0, 0.0, 0.0, 0.0];
+        hopper.set_state(&mut world, standing.into(), Coordinates::zeros());
         Ok((world, hopper))
     }
 
     fn begin(&mut self, world: &mut World, random: &mut Random) {
         let mut noise = || random.uniform(-RESET_NOISE, RESET_NOISE);
         let positions = self.positions(world).map(|q| q + noise());
-        let velocities = [0.0; 6].map(|v: f32| v + noise());
+        let velocities = Coordinates::from_fn(|_, _| noise());
         self.set_state(world, positions, velocities);
     }
 
@@ -281,11 +278,11 @@ impl Domain for Hopper {
 
     fn observe(&self, world: &World, obs: &mut [f32]) {
         let (positions, velocities) = obs.split_at_mut(5);
-        positions.copy_from_slice(&self.positions(world)[1..]);
+        positions.copy_from_slice(&self.positions(world).as_slice()[1..]);
         velocities.copy_from_slice(
-            &self
-                .velocities(world)
-                .map(|v| v.clamp(-MAX_SPEED, MAX_SPEED)),
+            self.velocities(world)
+                .map(|v| v.clamp(-MAX_SPEED, MAX_SPEED))
+                .as_slice(),
         );
     }
 
