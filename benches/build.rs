@@ -11,10 +11,12 @@ fn git(args: &[&str]) -> Option<String> {
 fn main() {
     for path in [
         ".git/logs/HEAD",
+        "Cargo.toml",
         "Cargo.lock",
         "envs",
         "oracles",
         "agents",
+        "results",
         "benches",
     ] {
         println!("cargo::rerun-if-changed=../{path}");

@@ -46,8 +46,8 @@ pub struct Algorithm {
     pub version: u32,
     /// The complete default settings for a task's family and a tier.
     pub defaults: fn(&Setup<'_>) -> serde_json::Value,
-    /// Refuses settings of the wrong type or out of range.
-    pub check: fn(&serde_json::Value) -> Result<(), BuildError>,
+    /// Refuses settings of the wrong type, out of range, or impossible in a run of this many steps.
+    pub check: fn(&serde_json::Value, &Setup<'_>, u64) -> Result<(), BuildError>,
     /// A fresh learner with these settings.
     pub build: fn(&serde_json::Value, Build) -> Built,
 }
@@ -61,7 +61,7 @@ pub const ALGORITHMS: &[Algorithm] = &[
         taught: false,
         version: 1,
         defaults: |_| json(&random::RandomConfig {}),
-        check: |v| parse::<random::RandomConfig>(v).map(|_| ()),
+        check: |v, _, _| parse::<random::RandomConfig>(v).map(|_| ()),
         build: |_, b| Ok(Box::new(random::Random::new(b.dims, b.seed))),
     },
     Algorithm {
@@ -71,7 +71,7 @@ pub const ALGORITHMS: &[Algorithm] = &[
         taught: false,
         version: 1,
         defaults: |s| json(&sac::SacOnlineConfig::defaults(s)),
-        check: |v| Ok(parse::<sac::SacOnlineConfig>(v)?.validate()?),
+        check: |v, _, _| Ok(parse::<sac::SacOnlineConfig>(v)?.validate()?),
         build: |v, b| on_device!(b.device, build_sac(parse(v)?, b)),
     },
     Algorithm {
@@ -81,7 +81,7 @@ pub const ALGORITHMS: &[Algorithm] = &[
         taught: true,
         version: 1,
         defaults: |s| json(&pebble::PebbleConfig::defaults(s)),
-        check: |v| Ok(parse::<pebble::PebbleConfig>(v)?.validate()?),
+        check: |v, setup, steps| Ok(parse::<pebble::PebbleConfig>(v)?.validate_for(setup, steps)?),
         build: |v, b| on_device!(b.device, build_pebble(parse(v)?, b)),
     },
 ];

@@ -1,5 +1,6 @@
 //! What every algorithm's typed settings share: tiers, the task's dimensions, range checks.
 
+use prefbench_oracles::UnknownName;
 use serde::{Deserialize, Serialize};
 
 /// How much a run may cost. Every table prints its tier.
@@ -22,6 +23,16 @@ pub const TIERS: &[(&str, Tier)] = &[
 ];
 
 impl Tier {
+    /// The tier of this name.
+    ///
+    /// # Errors
+    /// [`UnknownName`] with the nearest valid name.
+    pub fn find(name: &str) -> Result<Self, UnknownName> {
+        let tier = TIERS.iter().find(|(known, _)| *known == name);
+        tier.map(|(_, tier)| *tier)
+            .ok_or_else(|| UnknownName::new("tier", name, TIERS.iter().map(|(known, _)| *known)))
+    }
+
     /// The name used on the command line.
     pub fn name(self) -> &'static str {
         match self {

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{DEVICES, DIMS, Run, assert_same_state, build, evaluate, small};
-use prefbench_agents::{ALGORITHMS, Algorithm, Build, Device, Setup, State, TIERS};
+use prefbench_agents::{ALGORITHMS, Algorithm, Build, Device, Setup, State, TIERS, Tier};
 use serde_json::{Value, json};
 
 /// Runs a check for every algorithm and device.
@@ -125,6 +125,13 @@ fn foreign_states_are_refused() {
     }
 }
 
+/// Where the family and the tier do not matter.
+const ANY: Setup = Setup {
+    family: "any",
+    horizon: 1000,
+    tier: Tier::Smoke,
+};
+
 #[test]
 fn defaults_are_valid_for_every_family_and_tier() {
     for algorithm in ALGORITHMS {
@@ -137,7 +144,8 @@ fn defaults_are_valid_for_every_family_and_tier() {
                 };
                 let settings = (algorithm.defaults)(&setup);
                 let what = format!("{} for {family} {tier:?}", algorithm.id);
-                (algorithm.check)(&settings).unwrap_or_else(|e| panic!("{what}: {e}"));
+                (algorithm.check)(&settings, &setup, 40_000)
+                    .unwrap_or_else(|e| panic!("{what}: {e}"));
                 let build = Build {
                     dims: DIMS,
                     total_steps: 1000,
@@ -173,7 +181,9 @@ fn unknown_keys_are_refused_by_name() {
                 continue;
             };
             map.insert("colour".to_owned(), json!(1));
-            let message = (algorithm.check)(&settings).unwrap_err().to_string();
+            let message = (algorithm.check)(&settings, &ANY, 300)
+                .unwrap_err()
+                .to_string();
             assert!(message.contains("`colour`"), "{}: {message}", algorithm.id);
         }
     }
@@ -182,13 +192,13 @@ fn unknown_keys_are_refused_by_name() {
 #[test]
 fn numbers_out_of_range_are_refused_by_name() {
     // These may be 0.
-    let zero = ["/unsupervised_steps", "/reset_updates", "/feedback/budget"];
+    let zero = ["/unsupervised_steps", "/reset_updates"];
     for algorithm in ALGORITHMS {
         let (settings, mut paths) = (small(algorithm), Vec::new());
         numbers(&settings, "", &mut paths);
         let refusal = |path: &str, value: Value| {
             let changed = common::with(settings.clone(), &json!({ path: value }));
-            let refused = (algorithm.check)(&changed);
+            let refused = (algorithm.check)(&changed, &ANY, 300);
             let built = (algorithm.build)(
                 &changed,
                 Build {

@@ -3,7 +3,7 @@
 //! The defaults of a task, an algorithm and a tier form a complete tree; whatever the user gives
 //! must name a leaf of that tree and have its type. The resolved tree's hash names the run.
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use prefbench_agents::{Algorithm, Device, Setup, Tier, algorithm};
 use prefbench_envs::{self as envs, Task};
 use prefbench_oracles::{nearest::nearest, teacher};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// Everything that determines a run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunConfig {
     /// Task id.
@@ -63,62 +63,52 @@ impl RunConfig {
     /// Resolves defaults, then `file`, then `flags.set`, then the other flags.
     pub fn resolve(file: &toml::Table, flags: &Flags) -> Result<Self> {
         let mut given = to_json(&toml::Value::Table(file.clone()), "the config file")?;
-        let named = |flag: &Option<String>, key: &str| -> Result<Option<String>> {
-            match (flag, file.get(key)) {
-                (Some(flag), _) => Ok(Some(flag.clone())),
-                (None, Some(toml::Value::String(s))) => Ok(Some(s.clone())),
-                (None, Some(other)) => {
-                    bail!("`{key}` in the config file must be a string, not {other}")
-                }
-                (None, None) => Ok(None),
+        for pair in &flags.set {
+            merge(&mut given, parse_set(pair)?);
+        }
+        let flagged = [
+            ("task", flags.task.as_ref().map(|v| json!(v))),
+            ("algorithm", flags.algorithm.as_ref().map(|v| json!(v))),
+            ("tier", flags.tier.map(|v| json!(v))),
+            ("seed", flags.seed.map(|v| json!(v))),
+            ("device", flags.device.as_ref().map(|v| json!(v))),
+            ("teacher", flags.teacher.as_ref().map(|v| json!(v))),
+        ];
+        for (key, value) in flagged {
+            if let Some(value) = value {
+                given[key] = value;
             }
+        }
+        let named = |key: &str| match given.get(key) {
+            Some(Value::String(name)) => Ok(Some(name.clone())),
+            Some(other) => bail!("`{key}` is {other}, but must be a name in quotes"),
+            None => Ok(None),
         };
-        let task = named(&flags.task, "task")?
-            .ok_or_else(|| anyhow!("no task given; `prefbench list` shows them"))?;
+        let task =
+            named("task")?.ok_or_else(|| anyhow!("no task given; `prefbench list` shows them"))?;
         let task = envs::find(&task)?;
-        let algorithm = named(&flags.algorithm, "algorithm")?
+        let algorithm = named("algorithm")?
             .ok_or_else(|| anyhow!("no algorithm given (--algo); `prefbench list` shows them"))?;
         let algorithm = algorithm::find(&algorithm)?;
-        let tier = match (flags.tier, file.get("tier")) {
-            (Some(tier), _) => tier,
-            (None, Some(v)) => v.clone().try_into().context("`tier` in the config file")?,
-            (None, None) => Tier::Smoke,
+        let tier = match named("tier")? {
+            Some(name) => Tier::find(&name)?,
+            None => Tier::Smoke,
         };
+        if let Some(device) = named("device")? {
+            Device::find(&device)?;
+        }
+        if let Some(teacher) = named("teacher")?.filter(|_| !algorithm.taught) {
+            bail!(
+                "`{}` does not learn from preferences, so --teacher {teacher} has no effect; \
+                 leave it out",
+                algorithm.id
+            );
+        }
 
         let mut tree = serde_json::to_value(Self::defaults(task, algorithm, tier))?;
-        let fixed = [
-            ("task", json!(task.id)),
-            ("algorithm", json!(algorithm.id)),
-            ("tier", json!(tier)),
-        ];
-        for (key, value) in fixed {
-            given[key] = value;
-        }
-        if let Some(seed) = flags.seed {
-            given["seed"] = json!(seed);
-        }
-        if let Some(device) = named(&flags.device, "device")? {
-            given["device"] = json!(Device::find(&device)?);
-        }
-        match named(&flags.teacher, "teacher")? {
-            Some(name) if algorithm.taught => {
-                tree["teacher"] = json!(teacher::find(&name)?.id);
-            }
-            Some(name) if flags.teacher.is_some() => bail!(
-                "`{}` does not learn from preferences, so --teacher {name} has no effect; leave it out",
-                algorithm.id
-            ),
-            _ => {}
-        }
-        if let Some(map) = given.as_object_mut() {
-            map.remove("teacher");
-        }
         overlay(&mut tree, &given, "")?;
-        for pair in &flags.set {
-            overlay(&mut tree, &parse_set(pair)?, "")?;
-        }
         let config: Self = serde_json::from_value(tree)?;
-        config.validate(task, algorithm)?;
+        config.validate()?;
         Ok(config)
     }
 
@@ -129,11 +119,6 @@ impl RunConfig {
             Tier::Short if gymnasium => 300_000,
             Tier::Short => 100_000,
             Tier::Full => 1_000_000,
-        };
-        let setup = Setup {
-            family: task.family,
-            horizon: task.spec.horizon as usize,
-            tier,
         };
         Self {
             task: task.id.to_owned(),
@@ -150,11 +135,17 @@ impl RunConfig {
             eval_every: if tier == Tier::Smoke { 2_000 } else { 10_000 },
             eval_episodes: 10,
             checkpoint_every: if tier == Tier::Smoke { 10_000 } else { 25_000 },
-            agent: (algorithm.defaults)(&setup),
+            agent: (algorithm.defaults)(&setup(task, tier)),
         }
     }
 
-    fn validate(&self, task: &Task, algorithm: &Algorithm) -> Result<()> {
+    /// Refuses what this prefbench cannot run as it is written.
+    pub fn validate(&self) -> Result<()> {
+        let task = envs::find(&self.task)?;
+        let algorithm = algorithm::find(&self.algorithm)?;
+        if let Some(teacher) = &self.teacher {
+            teacher::find(teacher)?;
+        }
         for (key, value) in [
             ("steps", self.steps),
             ("eval_every", self.eval_every),
@@ -179,7 +170,7 @@ impl RunConfig {
                 );
             }
         }
-        (algorithm.check)(&self.agent)?;
+        (algorithm.check)(&self.agent, &setup(task, self.tier), self.steps)?;
         self.device.check()?;
         Ok(())
     }
@@ -193,6 +184,26 @@ impl RunConfig {
     /// The tree that is hashed and stored.
     pub fn to_json(&self) -> Result<Value> {
         Ok(serde_json::to_value(self)?)
+    }
+}
+
+fn setup(task: &Task, tier: Tier) -> Setup<'_> {
+    Setup {
+        family: task.family,
+        horizon: task.spec.horizon as usize,
+        tier,
+    }
+}
+
+/// Writes the leaves of `from` over those of `into`, adding what is not there.
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
     }
 }
 
@@ -346,13 +357,13 @@ mod tests {
 
     #[test]
     fn file_then_set_override_defaults() {
-        let file = "steps = 77\n[agent.sac]\nbatch = 8\ntau = 1";
+        let file = "steps = 7777\n[agent.sac]\nbatch = 8\ntau = 1";
         let c = resolve(
             file,
             &["agent.sac.batch=16", "agent.feedback.sampler=uniform"],
         )
         .unwrap();
-        assert_eq!(c.steps, 77);
+        assert_eq!(c.steps, 7777);
         assert_eq!(c.agent["sac"]["batch"], 16);
         assert_eq!(c.agent["sac"]["tau"], 1.0);
         assert_eq!(c.agent["feedback"]["sampler"], "uniform");

@@ -18,6 +18,9 @@ use crate::progress::{Progress, Report};
 
 /// Episodes whose mean return a teacher's thresholds refer to (B-Pref).
 const RECENT_EPISODES: usize = 10;
+/// What to do about a divergence.
+const LOWER_RATES: &str =
+    "try lower learning rates (agent.sac.actor_lr, agent.sac.critic_lr, agent.reward.lr)";
 /// Parts of a checkpoint.
 const LEARNER: &str = "learner.safetensors";
 const LOOP: &str = "loop.json";
@@ -119,16 +122,15 @@ impl<'a> OnlineRun<'a> {
             seed: config.seed,
             device: config.device,
         };
-        let teacher = config.teacher.as_deref().map(|id| {
-            let mut scripted = teacher::find(id)?.teacher;
-            scripted.compat = config.teacher_compat;
-            Ok::<_, anyhow::Error>(Box::new(scripted) as Box<dyn Teacher>)
-        });
+        let teacher = match config.teacher.as_deref() {
+            Some(id) => Some((teacher::find(id)?.make)(config.teacher_compat)),
+            None => None,
+        };
         Ok(Self {
             config,
             env: task.make()?,
             eval_env: task.make()?,
-            teacher: teacher.transpose()?,
+            teacher,
             learner: (algorithm::find(&config.algorithm)?.build)(&config.agent, build)?,
             horizon: f64::from(task.spec.horizon),
             scale: Scale::new(config.scale_observations, task.spec.fields),
@@ -151,11 +153,12 @@ impl<'a> OnlineRun<'a> {
     fn start(&mut self, folder: &mut Run, progress: &dyn Progress) -> Result<()> {
         let Some(checkpoint) = folder.load_checkpoint()? else {
             folder.truncate_to(0)?;
+            // Also where the log has it already: an evaluation may draw from the learner's streams.
+            let eval = self.evaluate()?;
             if folder.evals()?.is_empty() {
-                let eval = self.evaluate()?;
                 folder.append(&eval)?;
-                progress.evaluated(&eval);
             }
+            progress.evaluated(&eval);
             return self.begin_episode();
         };
         for why in &checkpoint.passed_over {
@@ -203,7 +206,8 @@ impl<'a> OnlineRun<'a> {
         self.learner
             .act(&self.observation, Mode::Explore, &mut self.action);
         finite(&self.action, self.state.step)?;
-        let step = self.env.step(&self.action, &mut self.observation)?;
+        let step = self.env.step(&self.action, &mut self.observation);
+        let step = step.with_context(|| format!("environment step {}", self.state.step + 1))?;
         self.scale.apply(&mut self.observation);
         self.learner.observe(Transition {
             action: &self.action,
@@ -265,25 +269,22 @@ impl<'a> OnlineRun<'a> {
         let episodes = (0..self.config.eval_episodes)
             .map(|k| self.play(k, |_, _, _| Ok(())))
             .collect::<Result<_>>()?;
-        let metrics = self.learner.metrics();
-        let mut named = BTreeMap::new();
-        for (name, value) in metrics {
-            // A share of nothing is no number, and the log holds numbers only.
-            if value.is_finite() {
-                named.insert(name.to_owned(), value);
-            } else if !value.is_nan() {
+        let mut metrics = BTreeMap::new();
+        for (name, value) in self.learner.metrics() {
+            if !value.is_finite() {
                 bail!(
-                    "training diverged: {name} is {value} after {} steps",
+                    "training diverged: {name} is {value} after {} steps; {LOWER_RATES}",
                     self.state.step
                 );
             }
+            metrics.insert(name.to_owned(), value);
         }
         Ok(Eval {
             step: self.state.step,
             episodes,
             feedback_asked: self.state.asked,
             feedback_labelled: self.state.labelled,
-            metrics: named,
+            metrics,
         })
     }
 
@@ -365,24 +366,26 @@ impl Scale {
     }
 }
 
-/// Plays a run's evaluation episodes with the policy of its newest checkpoint; `visit` sees the
-/// episode's number, each observation, the action and what followed.
-pub fn replay(
-    config: &RunConfig,
-    checkpoint: &Checkpoint,
-    dir: &Path,
-    episodes: u64,
-    mut visit: impl FnMut(u64, &[f32], &[f32], &Step) -> Result<()>,
-) -> Result<Vec<EpisodeResult>> {
-    let mut run = OnlineRun::new(config)?;
-    run.load(checkpoint, dir)?;
-    (0..episodes)
-        .map(|k| {
-            run.play(k, |observation, action, step| {
-                visit(k, observation, action, step)
-            })
-        })
-        .collect()
+/// The policy of a run's checkpoint, to be looked at.
+pub struct Player<'a>(OnlineRun<'a>);
+
+impl<'a> Player<'a> {
+    /// The policy saved in `checkpoint`, read from the run folder `dir`.
+    pub fn new(config: &'a RunConfig, checkpoint: &Checkpoint, dir: &Path) -> Result<Self> {
+        let mut run = OnlineRun::new(config)?;
+        run.load(checkpoint, dir)?;
+        Ok(Self(run))
+    }
+
+    /// Plays the run's `k`-th evaluation episode; `visit` sees each observation, the action and
+    /// what followed.
+    pub fn play(
+        &mut self,
+        k: u64,
+        visit: impl FnMut(&[f32], &[f32], &Step) -> Result<()>,
+    ) -> Result<EpisodeResult> {
+        self.0.play(k, visit)
+    }
 }
 
 /// The seed of the `k`-th episode of a named stream.
@@ -393,8 +396,7 @@ fn stream_seed(seed: u64, name: &str, k: u64) -> u64 {
 fn finite(action: &[f32], step: u64) -> Result<()> {
     match action.iter().find(|a| !a.is_finite()) {
         Some(bad) => bail!(
-            "training diverged: the policy's action is {bad} after {step} steps; \
-             try lower learning rates (agent.sac.actor_lr, agent.sac.critic_lr)"
+            "training diverged: the policy's action is {bad} after {step} steps; {LOWER_RATES}"
         ),
         None => Ok(()),
     }

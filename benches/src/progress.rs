@@ -33,7 +33,7 @@ pub struct Display {
 }
 
 impl Display {
-    /// Bars if standard error is a terminal and `quiet` is not set.
+    /// Bars if standard error is a terminal.
     pub fn new() -> Self {
         let bars = std::io::stderr().is_terminal().then(MultiProgress::new);
         Self { bars }

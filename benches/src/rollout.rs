@@ -31,6 +31,8 @@ pub fn rollout(args: &RolloutArgs) -> Result<ExitCode> {
     let (config, checkpoint) = Store::peek(&args.run)?;
     let config: RunConfig = serde_json::from_value(config)
         .with_context(|| format!("{} is not a run of this version", args.run.display()))?;
+    config.validate()?;
+    let mut player = online::Player::new(&config, &checkpoint, &args.run)?;
     let mut out: Box<dyn Write> = match &args.out {
         Some(path) => {
             let file = File::create(path);
@@ -51,27 +53,19 @@ pub fn rollout(args: &RolloutArgs) -> Result<ExitCode> {
         write!(out, ",{name}")?;
     }
     writeln!(out, ",reward,success")?;
-    let mut row = (0, 0);
-    let played = online::replay(
-        &config,
-        &checkpoint,
-        &args.run,
-        args.episodes,
-        |k, obs, act, step| {
-            row = if row.0 == k { (k, row.1 + 1) } else { (k, 1) };
-            write!(out, "{},{}", row.0, row.1)?;
-            for value in obs.iter().chain(act) {
+    for k in 0..args.episodes {
+        let mut t = 0;
+        let episode = player.play(k, |observation, action, step| {
+            t += 1;
+            write!(out, "{k},{t}")?;
+            for value in observation.iter().chain(action) {
                 write!(out, ",{value}")?;
             }
             Ok(writeln!(out, ",{},{}", step.reward, step.success)?)
-        },
-    )?;
-    out.flush()?;
-    for (k, e) in played.iter().enumerate() {
-        eprintln!(
-            "episode {k}: return {:.1}, {} steps, success {}",
-            e.return_, e.length, e.success
-        );
+        })?;
+        let (g, success) = (episode.return_, episode.success);
+        eprintln!("episode {k}: return {g:.1}, {t} steps, success {success}");
     }
+    out.flush()?;
     Ok(ExitCode::SUCCESS)
 }

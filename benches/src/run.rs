@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use prefbench_agents::{TIERS, Tier};
+use prefbench_agents::Tier;
 use prefbench_results::Store;
 
 use crate::config::{Flags, RunConfig};
@@ -32,7 +32,7 @@ pub struct RunArgs {
     #[arg(long = "seed", value_name = "SEEDS", value_parser = parse_seeds)]
     pub seeds: Option<Seeds>,
     /// Budget, which chooses the defaults [default: smoke]
-    #[arg(long, value_parser = parse_tier)]
+    #[arg(long, value_parser = Tier::find)]
     pub tier: Option<Tier>,
     /// Override one setting, e.g. steps=20000 or agent.sac.batch=256 (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -140,11 +140,11 @@ fn configs(args: &RunArgs) -> Result<Vec<RunConfig>> {
                 device: args.device.clone(),
                 set: args.set.clone(),
             };
-            let config = RunConfig::resolve(&file, &flags);
-            configs.push(config.with_context(|| match &args.config {
-                Some(path) => format!("with {}", path.display()),
-                None => algorithm.clone().unwrap_or_default(),
-            })?);
+            let config = RunConfig::resolve(&file, &flags)?;
+            // A combination named twice is run once.
+            if !configs.contains(&config) {
+                configs.push(config);
+            }
         }
     }
     Ok(configs)
@@ -194,6 +194,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
+/// More than anyone means.
+const MOST_SEEDS: u64 = 10_000;
+
 fn parse_seeds(text: &str) -> Result<Seeds> {
     let mut seeds = Vec::new();
     for part in text.split(',') {
@@ -203,24 +206,20 @@ fn parse_seeds(text: &str) -> Result<Seeds> {
                 Err(_) => bail!("`{part}` is no seed; give whole numbers like 3, 0,1,2 or 0..4"),
             }
         };
-        match part.split_once("..") {
-            Some((from, to)) => seeds.extend(number(from)?..number(to)?),
-            None => seeds.push(number(part)?),
+        let range = match part.split_once("..") {
+            Some((from, to)) => number(from)?..number(to)?,
+            None => number(part)?..number(part)?.saturating_add(1),
+        };
+        if range.is_empty() || range.end - range.start > MOST_SEEDS {
+            bail!(
+                "`{part}` must hold 1 to {MOST_SEEDS} seeds; a range excludes its end, as in 0..4"
+            );
         }
-    }
-    if seeds.is_empty() {
-        bail!("`{text}` holds no seed; the end of a range is excluded, as in 0..4");
+        seeds.extend(range);
     }
     seeds.sort_unstable();
     seeds.dedup();
     Ok(Seeds(seeds))
-}
-
-fn parse_tier(text: &str) -> Result<Tier> {
-    match TIERS.iter().find(|(name, _)| *name == text) {
-        Some((_, tier)) => Ok(*tier),
-        None => bail!("tiers are smoke, short and full"),
-    }
 }
 
 #[cfg(test)]
@@ -231,7 +230,7 @@ mod tests {
     fn seeds_are_numbers_lists_and_ranges() {
         assert_eq!(parse_seeds("3").unwrap().0, [3]);
         assert_eq!(parse_seeds("0..3,7,1").unwrap().0, [0, 1, 2, 7]);
-        for bad in ["", "x", "1..", "3..3", "-1"] {
+        for bad in ["", "x", "1..", "3..3", "0,5..2", "0..99999999999", "-1"] {
             assert!(parse_seeds(bad).is_err(), "{bad}");
         }
     }

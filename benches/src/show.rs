@@ -66,6 +66,12 @@ pub enum AxisArg {
 /// Prints the table of a folder of runs.
 pub fn table(args: &TableArgs) -> Result<ExitCode> {
     let (finished, unfinished) = scan(&args.runs)?;
+    if finished.is_empty() && unfinished.is_empty() {
+        bail!(
+            "{} holds no runs; give the folder that holds them",
+            args.runs.display()
+        );
+    }
     let options = TableOptions {
         metrics: args.metric.map(|m| vec![metric(m)]),
         ..TableOptions::default()
@@ -89,7 +95,7 @@ pub fn plot(args: &PlotArgs) -> Result<ExitCode> {
     }
     let metrics = match args.metric {
         Some(m) => vec![metric(m)],
-        None => shown(&finished),
+        None => vec![Metric::Return, Metric::Success],
     };
     let x = match args.by {
         AxisArg::Steps => X::Steps,
@@ -107,20 +113,27 @@ pub fn summary(runs: &Path) -> Result<()> {
     std::io::stdout()
         .lock()
         .write_all(table.terminal().as_bytes())?;
-    draw(&finished, &shown(&finished), X::Steps, &runs.join("plots"))
+    draw(
+        &finished,
+        &[Metric::Return, Metric::Success],
+        X::Steps,
+        &runs.join("plots"),
+    )
 }
 
-/// The return, and the success rate if any run ever succeeded.
-fn shown(finished: &[FinishedRun]) -> Vec<Metric> {
-    let succeeded = |run: &FinishedRun| {
+/// The runs of tasks on which some run ever succeeded; on others a success rate says nothing.
+fn with_success(finished: &[FinishedRun]) -> Vec<FinishedRun> {
+    let succeeded = |run: &&FinishedRun| {
         let mut episodes = run.evals.iter().flat_map(|e| &e.episodes);
         episodes.any(|e| e.success)
     };
-    if finished.iter().any(succeeded) {
-        vec![Metric::Return, Metric::Success]
-    } else {
-        vec![Metric::Return]
-    }
+    let tasks: Vec<&str> = finished
+        .iter()
+        .filter(succeeded)
+        .map(|r| r.info.task.as_str())
+        .collect();
+    let known = |run: &&FinishedRun| tasks.contains(&run.info.task.as_str());
+    finished.iter().filter(known).cloned().collect()
 }
 
 fn draw(finished: &[FinishedRun], metrics: &[Metric], x: X, out: &Path) -> Result<()> {
@@ -132,7 +145,11 @@ fn draw(finished: &[FinishedRun], metrics: &[Metric], x: X, out: &Path) -> Resul
             metric,
             ..PlotOptions::default()
         };
-        for figure in learning_curves(finished, &options)? {
+        let runs = match metric {
+            Metric::Return => finished.to_vec(),
+            Metric::Success => with_success(finished),
+        };
+        for figure in learning_curves(&runs, &options)? {
             for (extension, bytes) in [("svg", figure.svg.as_bytes()), ("png", &figure.png)] {
                 let path = out.join(format!("{}.{extension}", figure.name));
                 fs::write(&path, bytes)

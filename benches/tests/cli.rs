@@ -46,6 +46,44 @@ const TINY: &[&str] = &[
     "agent.feedback.per_session=10",
 ];
 
+/// Episodes that terminate early, and a learner without feedback.
+const HOPPER: &[&str] = &[
+    "run",
+    "hopper",
+    "--algo",
+    "sac",
+    "--set",
+    "steps=4000",
+    "--set",
+    "eval_every=700",
+    "--set",
+    "eval_episodes=2",
+    "--set",
+    "checkpoint_every=300",
+    "--set",
+    "agent.seed_steps=300",
+    "--set",
+    "agent.sac.hidden=[16,16]",
+    "--set",
+    "agent.sac.batch=16",
+];
+
+/// An evaluation that takes long and draws from a stream of the learner's.
+const RANDOM: &[&str] = &[
+    "run",
+    "reach",
+    "--algo",
+    "random",
+    "--set",
+    "steps=9000",
+    "--set",
+    "eval_every=3000",
+    "--set",
+    "eval_episodes=10",
+    "--set",
+    "checkpoint_every=1000",
+];
+
 fn prefbench(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_prefbench"));
     command.current_dir(dir).args(args).stdin(Stdio::null());
@@ -103,15 +141,15 @@ fn same(a: &BTreeMap<String, Vec<u8>>, b: &BTreeMap<String, Vec<u8>>) {
     }
 }
 
-fn undisturbed() -> BTreeMap<String, Vec<u8>> {
+fn undisturbed(args: &[&str]) -> BTreeMap<String, Vec<u8>> {
     let dir = tempfile::tempdir().unwrap();
-    finish(dir.path(), TINY);
+    finish(dir.path(), args);
     bytes_of(&only_run(dir.path()))
 }
 
 #[test]
 fn equal_commands_give_equal_bytes_and_a_finished_run_is_left_alone() {
-    let first = undisturbed();
+    let first = undisturbed(TINY);
     let dir = tempfile::tempdir().unwrap();
     finish(dir.path(), TINY);
     let run = only_run(dir.path());
@@ -130,55 +168,67 @@ fn equal_commands_give_equal_bytes_and_a_finished_run_is_left_alone() {
 
 #[test]
 fn a_run_killed_at_any_moment_ends_with_the_same_bytes() {
-    let whole = undisturbed();
-    let dir = tempfile::tempdir().unwrap();
-    let mut kills = 0;
-    for attempt in 0..40u64 {
-        let mut child = prefbench(dir.path(), TINY)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        // Odd waits, so that the kill falls into every phase, start-up and saving included.
-        sleep(Duration::from_millis(60 + attempt * 97 % 450));
-        if child.try_wait().unwrap().is_some() {
-            break;
+    for args in [TINY, HOPPER, RANDOM] {
+        let whole = undisturbed(args);
+        let dir = tempfile::tempdir().unwrap();
+        let (mut kills, mut resumed) = (0, 0);
+        for attempt in 0..60u64 {
+            let log = dir.path().join("log");
+            let mut child = prefbench(dir.path(), args)
+                .stderr(fs::File::create(&log).unwrap())
+                .spawn()
+                .unwrap();
+            // Odd waits, so that the kill falls into every phase, start-up and saving included.
+            sleep(Duration::from_millis(25 + attempt * 97 % 350));
+            let ended = child.try_wait().unwrap().is_some();
+            child.kill().unwrap();
+            child.wait().unwrap();
+            let text = fs::read_to_string(&log).unwrap();
+            resumed += usize::from(text.contains("resuming at step"));
+            if ended {
+                break;
+            }
+            kills += 1;
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        kills += 1;
+        assert!(kills > 0, "{args:?} ended before it could be killed");
+        let text = stderr(&finish(dir.path(), args));
+        resumed += usize::from(text.contains("resuming at step"));
+        assert!(resumed > 0, "{args:?} never resumed from a checkpoint");
+        same(&whole, &bytes_of(&only_run(dir.path())));
     }
-    assert!(kills > 0, "the run ended before it could be killed");
-    finish(dir.path(), TINY);
-    same(&whole, &bytes_of(&only_run(dir.path())));
+}
+
+/// Stops a run in the middle by a signal.
+#[cfg(unix)]
+fn interrupt(dir: &Path) -> Output {
+    let child = prefbench(dir, TINY)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Two generations of checkpoints, so that there is one to fall back to.
+    let generations = || {
+        let runs = fs::read_dir(dir.join("runs")).ok()?;
+        let runs = runs.filter_map(|e| fs::read_dir(e.ok()?.path()).ok());
+        let files = runs
+            .flatten()
+            .filter_map(|e| e.ok()?.file_name().into_string().ok());
+        Some(files.filter(|name| name.starts_with("checkpoint-")).count())
+    };
+    while generations().unwrap_or(0) < 2 {
+        sleep(Duration::from_millis(2));
+    }
+    let pid = child.id().to_string();
+    let killed = Command::new("kill").args(["-INT", &pid]).status();
+    assert!(killed.unwrap().success());
+    child.wait_with_output().unwrap()
 }
 
 #[cfg(unix)]
 #[test]
 fn ctrl_c_saves_says_so_and_the_same_command_resumes() {
     let dir = tempfile::tempdir().unwrap();
-    let child = prefbench(dir.path(), TINY)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let child = child.unwrap();
-    // The first evaluation is on disk before the first step, so from then on there is a run to save.
-    let started = || {
-        let runs = fs::read_dir(dir.path().join("runs")).ok()?;
-        let logs = runs.filter_map(|e| Some(e.ok()?.path().join("eval.jsonl")));
-        Some(logs.into_iter().any(|log| log.exists()))
-    };
-    while started() != Some(true) {
-        sleep(Duration::from_millis(5));
-    }
-    let pid = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
-    let out = child.wait_with_output().unwrap();
+    let out = interrupt(dir.path());
     let text = stderr(&out);
     assert_eq!(out.status.code(), Some(130), "{text}");
     assert!(
@@ -192,7 +242,7 @@ fn ctrl_c_saves_says_so_and_the_same_command_resumes() {
         "{}",
         stderr(&out)
     );
-    same(&undisturbed(), &bytes_of(&only_run(dir.path())));
+    same(&undisturbed(TINY), &bytes_of(&only_run(dir.path())));
 }
 
 #[test]
@@ -219,6 +269,26 @@ fn a_damaged_checkpoint_is_passed_over_or_named_and_nothing_is_lost() {
     same(&before, &bytes_of(&run));
     fs::write(&learner, good).unwrap();
     finish(dir.path(), TINY);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_torn_checkpoint_costs_only_the_steps_since_the_one_before() {
+    let dir = tempfile::tempdir().unwrap();
+    interrupt(dir.path());
+    let run = only_run(dir.path());
+    let files = bytes_of(&run);
+    let newest = files
+        .keys()
+        .rfind(|k| k.ends_with("learner.safetensors"))
+        .unwrap();
+    fs::write(run.join(newest), &files[newest][..100]).unwrap();
+    let text = stderr(&finish(dir.path(), TINY));
+    assert!(
+        text.contains("warning") && text.contains(newest.as_str()),
+        "{text}"
+    );
+    same(&undisturbed(TINY), &bytes_of(&run));
 }
 
 #[test]
@@ -313,6 +383,36 @@ fn bad_input_gets_one_clear_error_and_writes_nothing() {
             &["/proc/self"],
         ),
         (&["run", "reach"], &["--algo"]),
+        (
+            &[
+                "run",
+                "reach",
+                "--algo",
+                "pebble",
+                "--set",
+                "teacher=oracel",
+            ],
+            &["oracel", "oracle"],
+        ),
+        (
+            &["run", "reach", "--algo", "sac", "--set", "tier=fast"],
+            &["fast", "full"],
+        ),
+        (
+            &[
+                "run",
+                "reach",
+                "--algo",
+                "pebble",
+                "--set",
+                "agent.feedback.segment=300",
+            ],
+            &["agent.feedback.segment", "300", "250"],
+        ),
+        (
+            &["run", "reach", "--algo", "pebble", "--set", "steps=1000"],
+            &["unsupervised_steps", "1000"],
+        ),
         (&["run", "--algo", "sac"], &["task"]),
         (&["table", "nowhere"], &["nowhere"]),
         (&["plot", "nowhere"], &["nowhere"]),

@@ -7,7 +7,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum EnvError {
     /// No task has this id.
-    #[error("unknown task `{id}`; did you mean `{nearest}`? Known tasks: {known}")]
+    #[error("unknown task `{id}`; the nearest known name is `{nearest}`; known: {known}")]
     UnknownTask {
         /// The id asked for.
         id: String,

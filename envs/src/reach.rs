@@ -4,8 +4,8 @@
 //! Meta-World (Yu et al. 2019, arXiv:1910.10897; `sawyer_reach_v2.py` and `sawyer_xyz_env.py` of
 //! Farama-Foundation/Metaworld). Deviations: the arm is the [`Gantry`]; the hand starts within 2 cm
 //! of Meta-World's start; the observation has velocities, and neither the puck that the task
-//! ignores nor the previous frame; the horizon is the 250 steps of the preference-based papers,
-//! not 500.
+//! ignores nor the previous frame; the horizon is 250 steps, as in the Meta-World data of CPL
+//! (Hejna et al. 2024), where Meta-World itself allows 500.
 
 use crate::episode::{Domain, Episode, Judgement, Random};
 use crate::gantry::{Gantry, MAX_OPENING};

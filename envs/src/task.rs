@@ -8,7 +8,7 @@ use crate::{Env, EnvError, Spec, hopper, reach};
 pub struct Task {
     /// Unique id, as users write it.
     pub id: &'static str,
-    /// Tasks of one family share a robot and a style: `locomotion`, `manipulation`.
+    /// Tasks of one family share a robot and a style: `gymnasium`, `metaworld`.
     pub family: &'static str,
     /// For selections: `dense-reward`, `goal`, `terminates`.
     pub tags: &'static [&'static str],

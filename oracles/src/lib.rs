@@ -24,9 +24,9 @@
 //! let uniform = sampler::find("uniform")?.sampler;
 //! let pairs = uniform.select(&pool, 50, 8, &mut NoScores, &mut query)?;
 //!
-//! let oracle = teacher::find("oracle")?.teacher;
+//! let oracle = (teacher::find("oracle")?.make)(false);
 //! let session = Session::recent(&memory, 10, 100.0, 0);
-//! let answers = ask(&oracle, &memory, &pairs, &session, &Stream::new(7, "teacher"), 0)?;
+//! let answers = ask(oracle.as_ref(), &memory, &pairs, &session, &Stream::new(7, "teacher"), 0)?;
 //! assert_eq!(answers.len(), 8);
 //! # Ok(())
 //! # }

@@ -1,5 +1,7 @@
 //! Teachers answer queries.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::nearest::UnknownName;
@@ -47,7 +49,7 @@ impl Session {
 }
 
 /// Labels a pair of segments from privileged information.
-pub trait Teacher: Send + Sync {
+pub trait Teacher: fmt::Debug + Send + Sync {
     /// The answer to "which is better?", or `None` if the teacher skips the query.
     ///
     /// All chance comes from `rng`. The caller passes a fresh substream per query, numbered by the
@@ -95,8 +97,8 @@ pub struct TeacherEntry {
     pub id: &'static str,
     /// One line for people.
     pub summary: &'static str,
-    /// The teacher itself.
-    pub teacher: Scripted,
+    /// The teacher itself; `compat` asks for known faults of the reference code, where it has any.
+    pub make: fn(compat: bool) -> Box<dyn Teacher>,
 }
 
 /// Every teacher: the six of B-Pref (Lee et al. 2021).
@@ -104,32 +106,62 @@ pub const TEACHERS: &[TeacherEntry] = &[
     TeacherEntry {
         id: "oracle",
         summary: "always prefers the higher true return",
-        teacher: scripted::ORACLE,
+        make: |compat| {
+            Box::new(Scripted {
+                compat,
+                ..scripted::ORACLE
+            })
+        },
     },
     TeacherEntry {
         id: "mistake",
         summary: "the oracle, wrong one time in ten",
-        teacher: scripted::MISTAKE,
+        make: |compat| {
+            Box::new(Scripted {
+                compat,
+                ..scripted::MISTAKE
+            })
+        },
     },
     TeacherEntry {
         id: "noisy",
         summary: "Bradley-Terry with β = 1: the closer the returns, the more random",
-        teacher: scripted::NOISY,
+        make: |compat| {
+            Box::new(Scripted {
+                compat,
+                ..scripted::NOISY
+            })
+        },
     },
     TeacherEntry {
         id: "skip",
         summary: "the oracle, but skips a query when both segments are poor",
-        teacher: scripted::SKIP,
+        make: |compat| {
+            Box::new(Scripted {
+                compat,
+                ..scripted::SKIP
+            })
+        },
     },
     TeacherEntry {
         id: "equal",
         summary: "the oracle, but calls segments of similar return equal",
-        teacher: scripted::EQUAL,
+        make: |compat| {
+            Box::new(Scripted {
+                compat,
+                ..scripted::EQUAL
+            })
+        },
     },
     TeacherEntry {
         id: "myopic",
         summary: "an oracle that discounts a segment's early steps (γ = 0.9)",
-        teacher: scripted::MYOPIC,
+        make: |compat| {
+            Box::new(Scripted {
+                compat,
+                ..scripted::MYOPIC
+            })
+        },
     },
 ];
 

@@ -13,7 +13,10 @@
 //! Deviations from the reference code: its running variance is corrected ([`crate::explore`]);
 //! where no episode is long enough for a segment, a session waits for one (the reference assumes
 //! episodes of equal length); a session in which every query is skipped trains nothing (the
-//! reference crashes). Budgets count queries asked, as there.
+//! reference crashes); a schedule never shrinks a session below one query; the neighbours of
+//! exploration include the last observation of each episode; and one update is made at the step
+//! that ends the random phase and at that of the first session, where the reference makes none.
+//! Budgets count queries asked, as there.
 
 use prefbench_oracles::{
     Label, Pair, Pool, Preference, QuerySampler, SamplerError, Trajectories, Uniform, sampler,
@@ -146,6 +149,7 @@ impl PebbleConfig {
             self.sac.check(c);
             self.reward.check(c);
             let f = &self.feedback;
+            c.at_least("feedback.budget", f.budget, 1);
             c.at_least("feedback.per_session", f.per_session, 1);
             c.at_least("feedback.every", f.every as usize, 1);
             c.at_least("feedback.segment", f.segment, 1);
@@ -157,6 +161,25 @@ impl PebbleConfig {
             let needs_two = f.sampler != "uniform" && self.reward.members < 2;
             let must = "at least 2 for this feedback.sampler";
             c.that("reward.members", self.reward.members, !needs_two, must);
+        })
+    }
+}
+
+impl PebbleConfig {
+    /// Also refuses a run that could never hold a feedback session.
+    pub fn validate_for(&self, setup: &Setup<'_>, steps: u64) -> Result<(), ConfigError> {
+        self.validate()?;
+        Checks::run(|c| {
+            let (segment, horizon) = (self.feedback.segment, setup.horizon);
+            let must = format!("at most {horizon}, the task's horizon");
+            c.that("feedback.segment", segment, segment <= horizon, &must);
+            let first = self.seed_steps + self.unsupervised_steps;
+            let must = format!("so small that feedback begins before the run's {steps} steps end");
+            let total = format!(
+                "{} after {} seed_steps",
+                self.unsupervised_steps, self.seed_steps
+            );
+            c.that("unsupervised_steps", total, first < steps, &must);
         })
     }
 }
@@ -286,7 +309,10 @@ impl<A: Compute> Learner for Pebble<A> {
         let mut out = self.backbone.sac.metrics();
         if !self.feedback.labels.is_empty() {
             out.push(("reward.loss", self.feedback.loss));
-            out.push(("reward.accuracy", self.feedback.accuracy));
+            // Undefined as long as every label is `Equal`.
+            if !self.feedback.accuracy.is_nan() {
+                out.push(("reward.accuracy", self.feedback.accuracy));
+            }
         }
         out
     }
