@@ -105,7 +105,7 @@ fn only_termination_cuts_the_bootstrap() {
 
 #[test]
 fn sessions_come_when_due_and_never_exceed_the_budget() {
-    for budget in [0, 1, 12, 30, 40, 1000] {
+    for budget in [1, 12, 30, 40, 1000] {
         let mut run = Run::new(pebble(&json!({ "/feedback/budget": budget })));
         run.run_to(300);
         let sizes: Vec<(u64, usize)> = run
@@ -311,12 +311,9 @@ fn a_teacher_that_calls_everything_equal_can_be_resumed() {
     let mut run = Run::new(pebble(&json!({})));
     run.teacher = Box::new(Always(Some(Label::Equal)));
     run.run_to(90);
-    let accuracy = run
-        .learner
-        .metrics()
-        .into_iter()
-        .find(|m| m.0 == "reward.accuracy");
-    assert!(accuracy.unwrap().1.is_nan());
+    let metrics = run.learner.metrics();
+    assert!(metrics.iter().any(|m| m.0 == "reward.loss"));
+    assert!(metrics.iter().all(|m| m.0 != "reward.accuracy"));
     let before = run.bytes();
     run.resume(pebble(&json!({})));
     assert_eq!(run.bytes(), before);
