@@ -130,7 +130,9 @@ fn unknown_names_meet_the_nearest() {
         "{error}"
     );
     assert!(
-        error.to_string().contains("the nearest known name is `hopper`"),
+        error
+            .to_string()
+            .contains("the nearest known name is `hopper`"),
         "{error}"
     );
 }
