@@ -1,6 +1,6 @@
 //! What an environment is: its specification, its steps, its snapshots.
 
-use crate::EnvError;
+use crate::{EnvError, Geom};
 use serde::{Deserialize, Serialize};
 
 /// One element of an observation.
@@ -135,6 +135,10 @@ pub trait Env: Send {
     /// # Errors
     /// [`EnvError::ObsLength`], [`EnvError::NotReset`].
     fn observe(&self, obs: &mut [f32]) -> Result<(), EnvError>;
+
+    /// Replaces `scene` with the shapes to draw now. Within an episode their number, order, shapes
+    /// and roles stay; only positions and rotations change.
+    fn draw(&self, scene: &mut Vec<Geom>);
 
     /// The complete state.
     ///

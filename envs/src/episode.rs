@@ -2,7 +2,7 @@
 //! depend on the robot (lengths, finiteness, horizon, snapshots, divergence).
 
 use crate::world::World;
-use crate::{End, Env, EnvError, Snapshot, Spec, Step, Task};
+use crate::{End, Env, EnvError, Geom, Snapshot, Spec, Step, Task};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -25,6 +25,8 @@ pub(crate) trait Domain: Clone + Send + Serialize + DeserializeOwned + 'static {
     fn observe(&self, world: &World, obs: &mut [f32]);
     /// Judges the step that `act` began.
     fn judge(&self, world: &World, action: &[f32]) -> Judgement;
+    /// Adds marks without substance, such as the goal, to a drawing.
+    fn mark(&self, _scene: &mut Vec<Geom>) {}
 }
 
 /// A domain's verdict on one step.
@@ -214,6 +216,12 @@ impl<D: Domain> Env for Episode<D> {
         }
         self.domain.observe(&self.world, obs);
         Ok(())
+    }
+
+    fn draw(&self, scene: &mut Vec<Geom>) {
+        scene.clear();
+        self.world.draw(scene);
+        self.domain.mark(scene);
     }
 
     fn snapshot(&self) -> Result<Snapshot, EnvError> {

@@ -31,9 +31,11 @@ mod gantry;
 mod hopper;
 mod reach;
 pub mod reward;
+mod scene;
 mod task;
 mod world;
 
 pub use env::{End, Env, Field, Snapshot, Spec, Step};
 pub use error::EnvError;
+pub use scene::{Geom, Role, Shape};
 pub use task::{TASKS, Task, find};

@@ -11,7 +11,7 @@ use crate::episode::{Domain, Episode, Judgement, Random};
 use crate::gantry::{Gantry, MAX_OPENING};
 use crate::reward::{Sigmoid::LongTail, tolerance};
 use crate::world::World;
-use crate::{EnvError, Field, Spec, Task};
+use crate::{EnvError, Field, Geom, Spec, Task};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -149,6 +149,10 @@ impl Domain for Reach {
         obs[3..6].copy_from_slice(&self.hand.velocity(world));
         obs[6] = self.hand.opening(world);
         obs[7..10].copy_from_slice(&self.goal);
+    }
+
+    fn mark(&self, scene: &mut Vec<Geom>) {
+        scene.push(Geom::mark(self.goal, SUCCESS_RADIUS as f32));
     }
 
     fn judge(&self, world: &World, _action: &[f32]) -> Judgement {

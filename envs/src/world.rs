@@ -1,5 +1,7 @@
 //! A rapier world that can be copied, stored and trusted.
 
+use crate::scene::{Geom, Role, Shape};
+use rapier3d::parry::shape::TypedShape;
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -119,5 +121,59 @@ impl World {
         let mb = self.0.multibody_joints.get(joint).map(|(mb, _)| mb);
         mb.and_then(|mb| mb.generalized_velocity().get(index).copied())
             .unwrap_or(f32::NAN)
+    }
+
+    /// Adds every collider's shape to `scene`. Links of multibodies are robots, fixed bodies are
+    /// ground, other bodies objects.
+    pub fn draw(&self, scene: &mut Vec<Geom>) {
+        for (_, collider) in self.0.colliders.iter() {
+            let body = collider.parent();
+            let role = match body.and_then(|b| self.0.bodies.get(b)) {
+                Some(b) if b.is_fixed() => Role::Ground,
+                None => Role::Ground,
+                Some(_)
+                    if body
+                        .and_then(|b| self.0.multibody_joints.rigid_body_link(b))
+                        .is_some() =>
+                {
+                    Role::Robot
+                }
+                Some(_) => Role::Object,
+            };
+            let mut pose = *collider.position();
+            let shape = match collider.shape().as_typed_shape() {
+                TypedShape::HalfSpace(_) => Shape::Floor,
+                TypedShape::Ball(b) => Shape::Ball { radius: b.radius },
+                TypedShape::Cuboid(c) => Shape::Cuboid {
+                    half: c.half_extents.into(),
+                },
+                TypedShape::Capsule(c) => {
+                    let turn = Rotation::from_rotation_arc(
+                        Vector::Z,
+                        (c.segment.b - c.segment.a).normalize_or(Vector::Z),
+                    );
+                    pose = pose * Pose::from_parts((c.segment.a + c.segment.b) * 0.5, turn);
+                    Shape::Capsule {
+                        radius: c.radius,
+                        half_length: c.half_height(),
+                    }
+                }
+                TypedShape::Cylinder(c) => {
+                    pose = pose
+                        * Pose::from_rotation(Rotation::from_rotation_arc(Vector::Z, Vector::Y));
+                    Shape::Cylinder {
+                        radius: c.radius,
+                        half_length: c.half_height,
+                    }
+                }
+                _ => continue,
+            };
+            scene.push(Geom {
+                shape,
+                role,
+                position: pose.translation.into(),
+                rotation: pose.rotation.into(),
+            });
+        }
     }
 }
