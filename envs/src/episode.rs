@@ -21,6 +21,8 @@ pub(crate) trait Domain: Clone + Send + Serialize + DeserializeOwned + 'static {
     fn begin(&mut self, world: &mut World, random: &mut Random);
     /// Sets motors for one control period; the action is within [-1, 1].
     fn act(&mut self, world: &mut World, action: &[f32]);
+    /// Updates forces that change faster than the action, before each of the period's steps.
+    fn substep(&mut self, _world: &mut World) {}
     /// Writes the observation.
     fn observe(&self, world: &World, obs: &mut [f32]);
     /// Judges the step that `act` began.
@@ -182,8 +184,11 @@ impl<D: Domain> Env for Episode<D> {
             .extend(action.iter().map(|a| a.clamp(-1.0, 1.0)));
         self.step += 1;
         self.domain.act(&mut self.world, &self.action);
-        if let Err(what) = self.world.step(D::SUBSTEPS) {
-            return Err(self.diverged(what));
+        for _ in 0..D::SUBSTEPS {
+            self.domain.substep(&mut self.world);
+            if let Err(what) = self.world.step() {
+                return Err(self.diverged(what));
+            }
         }
         self.domain.observe(&self.world, obs);
         let Judgement {

@@ -201,7 +201,7 @@ mod tests {
             for i in 1..=n {
                 target = std::array::from_fn(|k| from[k] + (to[k] - from[k]) * i as f32 / n as f32);
                 hand.aim(world, target);
-                world.step(1).expect("sound");
+                world.step().expect("sound");
             }
         };
         go(&mut world, [0.0, 0.0, 0.03], 0.5);

@@ -10,10 +10,10 @@
 //! action outside [-1, 1] is clipped before the reward sees it.
 
 use crate::episode::{Domain, Episode, Judgement, Random};
+use crate::robot::{BODY, Body, GEOM, Geom, HINGE, Joint, PLANAR, Robot, Solid, degrees};
 use crate::world::World;
 use crate::{EnvError, Field, Spec, Task};
 use nalgebra::SVector;
-use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
 // Time, as in hopper.xml and hopper_v5.py.
@@ -24,60 +24,71 @@ const PERIOD: f32 = SUBSTEP * FRAME_SKIP as f32;
 // Contact and limits: near MuJoCo's own springs of 8 Hz (solref 0.02 s, critically damped), with
 // landings that follow MuJoCo's (`lands_as_in_mujoco` in the tests). Softer contacts follow it a
 // little closer still, but sink deeper.
-/// rapier's stabilization passes make contacts rigid after the soft pass; MuJoCo has none.
-const STABILIZATION_ITERATIONS: usize = 0;
 /// Natural frequency in Hz and damping ratio of ground contact.
 const CONTACT_SOFTNESS: (f32, f32) = (9.0, 0.7);
 /// The same of joint limits.
 const LIMIT_SOFTNESS: (f32, f32) = (12.0, 0.7);
 
-// The robot, as in hopper.xml; lengths in metres.
-const TORSO_HEIGHT: f32 = 1.25;
-const DENSITY: f32 = 1000.0;
-const FLOOR_FRICTION: f32 = 1.0;
-/// N m per unit of action.
-const GEAR: f32 = 200.0;
-/// Rotor inertia of each hinge, kg m².
-const ARMATURE: f32 = 1.0;
-/// N m s/rad of each hinge.
-const DAMPING: f32 = 1.0;
-/// A link and the hinge that carries it: where it sits on its parent, where its hinge is on it,
-/// the hinge's range, and its capsule's ends, radius and friction.
-struct Link {
-    offset: [f32; 3],
-    hinge: [f32; 3],
-    range_degrees: [f32; 2],
-    capsule: ([f32; 3], [f32; 3], f32),
-    friction: f32,
-}
-const TORSO: ([f32; 3], [f32; 3], f32) = ([0.0, 0.0, -0.2], [0.0, 0.0, 0.2], 0.05);
-const TORSO_FRICTION: f32 = 0.9;
-const LEG: [Link; 3] = [
-    Link {
-        offset: [0.0, 0.0, -0.2],
-        hinge: [0.0, 0.0, 0.0],
-        range_degrees: [-150.0, 0.0],
-        capsule: ([0.0, 0.0, -0.45], [0.0, 0.0, 0.0], 0.05),
-        friction: 0.9,
+/// The robot, as in hopper.xml, but hinges at their bodies' own height and floor friction 1.
+const ROBOT: &[Body] = &[
+    Body {
+        name: "torso",
+        joints: PLANAR,
+        geoms: &[capsule([0.0, 0.0, -0.2], [0.0, 0.0, 0.2], 0.05, 0.9)],
+        ..BODY
     },
-    Link {
-        offset: [0.0, 0.0, -0.7],
-        hinge: [0.0, 0.0, 0.25],
-        range_degrees: [-150.0, 0.0],
-        capsule: ([0.0, 0.0, -0.25], [0.0, 0.0, 0.25], 0.04),
-        friction: 0.9,
+    Body {
+        name: "thigh",
+        parent: "torso",
+        position: [0.0, 0.0, -0.2],
+        joints: &[hinge("thigh_joint", [0.0, 0.0, 0.0], -150.0, 0.0)],
+        geoms: &[capsule([0.0, 0.0, -0.45], [0.0, 0.0, 0.0], 0.05, 0.9)],
+        ..BODY
     },
-    Link {
-        offset: [0.13, 0.0, -0.35],
-        hinge: [-0.13, 0.0, 0.1],
-        range_degrees: [-45.0, 45.0],
-        capsule: ([-0.26, 0.0, 0.1], [0.13, 0.0, 0.1], 0.06),
-        friction: 2.0,
+    Body {
+        name: "leg",
+        parent: "thigh",
+        position: [0.0, 0.0, -0.7],
+        joints: &[hinge("leg_joint", [0.0, 0.0, 0.25], -150.0, 0.0)],
+        geoms: &[capsule([0.0, 0.0, -0.25], [0.0, 0.0, 0.25], 0.04, 0.9)],
+        ..BODY
+    },
+    Body {
+        name: "foot",
+        parent: "leg",
+        position: [0.13, 0.0, -0.35],
+        joints: &[hinge("foot_joint", [-0.13, 0.0, 0.1], -45.0, 45.0)],
+        geoms: &[capsule([-0.26, 0.0, 0.1], [0.13, 0.0, 0.1], 0.06, 2.0)],
+        ..BODY
     },
 ];
-/// Torques enter as the rest position of a spring this weak (N m/rad), rapier's only input of
-/// generalised force: force = -k (q - torque / k), in which k q is lost to rounding.
-const TORQUE_SPRING: f32 = 1e-6;
+const TORSO_HEIGHT: f32 = 1.25;
+const FLOOR_FRICTION: f32 = 1.0;
+const MOTORS: &[(&str, f32)] = &[
+    ("thigh_joint", 200.0),
+    ("leg_joint", 200.0),
+    ("foot_joint", 200.0),
+];
+
+const fn capsule(a: [f32; 3], b: [f32; 3], radius: f32, friction: f32) -> Geom {
+    Geom {
+        solid: Solid::Capsule(a, b, radius),
+        friction,
+        ..GEOM
+    }
+}
+
+const fn hinge(name: &'static str, position: [f32; 3], low: f32, high: f32) -> Joint {
+    Joint {
+        name,
+        axis: [0.0, -1.0, 0.0],
+        position,
+        range: degrees(low, high),
+        damping: 1.0,
+        armature: 1.0,
+        ..HINGE
+    }
+}
 
 // The task, as in hopper_v5.py.
 const HEALTHY_REWARD: f32 = 1.0;
@@ -106,8 +117,7 @@ const FIELDS: &[Field] = &[
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Hopper {
-    root: MultibodyJointHandle,
-    hinges: [MultibodyJointHandle; 3],
+    pub(crate) robot: Robot,
     /// Torso x when the step began.
     x_before: f32,
 }
@@ -117,23 +127,15 @@ type Coordinates = SVector<f32, 6>;
 
 impl Hopper {
     fn positions(&self, world: &World) -> Coordinates {
-        let root = |axis| world.coord(self.root, axis);
-        let [thigh, leg, foot] = self
-            .hinges
-            .map(|h| world.coord(h, JointAxis::AngY as usize));
-        Coordinates::from([root(0), root(2), root(4), thigh, leg, foot])
+        let mut q = Coordinates::zeros();
+        self.robot.positions(world, q.as_mut_slice());
+        q
     }
 
     fn velocities(&self, world: &World) -> Coordinates {
-        Coordinates::from_fn(|i, _| world.velocity(self.root, i))
-    }
-
-    fn set_state(&self, world: &mut World, positions: Coordinates, velocities: Coordinates) {
-        let change = positions - self.positions(world);
-        world.place(self.root, |mb, _| {
-            mb.apply_displacements(change.as_slice());
-            mb.generalized_velocity_mut().copy_from(&velocities);
-        });
+        let mut v = Coordinates::zeros();
+        self.robot.velocities(world, v.as_mut_slice());
+        v
     }
 
     fn is_healthy(&self, world: &World) -> bool {
@@ -166,115 +168,30 @@ impl Domain for Hopper {
     const SUBSTEPS: usize = FRAME_SKIP;
 
     fn build() -> Result<(World, Self), EnvError> {
-        let refused = |what| EnvError::Build {
-            task: Self::TASK.id,
-            what,
-        };
-        let softness = |(hz, damping)| SpringCoefficients::new(hz, damping);
-        let mut world = World::new(SUBSTEP);
-        let p = &mut world.0.integration_parameters;
-        p.num_solver_iterations = 1;
-        p.num_internal_stabilization_iterations = STABILIZATION_ITERATIONS;
-        p.contact_softness = softness(CONTACT_SOFTNESS);
-        p.static_contact_softness = softness(CONTACT_SOFTNESS);
-
-        // The floor is a body of its own: contacts are off between jointed bodies, and the
-        // torso's parent is `base`. Of two frictions MuJoCo takes the larger.
-        let floor = ColliderBuilder::new(SharedShape::halfspace(Vector::Z))
-            .friction(FLOOR_FRICTION)
-            .friction_combine_rule(CoefficientCombineRule::Max);
-        world.0.insert(RigidBodyBuilder::fixed(), floor);
-        let capsule = |(a, b, radius): ([f32; 3], [f32; 3], f32), friction: f32| {
-            ColliderBuilder::new(SharedShape::capsule(a.into(), b.into(), radius))
-                .density(DENSITY)
-                .friction(friction)
-                .friction_combine_rule(CoefficientCombineRule::Max)
-        };
-
-        // The torso slides along x and z and turns about y: one joint, whose coordinates are the
-        // torso's pose in the world.
-        let base = world.0.insert_body(RigidBodyBuilder::fixed());
-        let torso = world.add_body();
-        world
-            .0
-            .insert_collider(capsule(TORSO, TORSO_FRICTION), Some(torso));
-        let planar = JointAxesMask::LIN_Y | JointAxesMask::ANG_X | JointAxesMask::ANG_Z;
-        let joint = GenericJointBuilder::new(planar)
-            .contacts_enabled(false)
-            .build();
-        let root = world
-            .0
-            .insert_multibody_joint(base, torso, joint)
-            .ok_or(refused("the torso's joint"))?;
-
-        // The hinges turn about -y: the frame's y axis, upside down. Frames must be exact, free of
-        // rounding. rapier caps friction along x and y together, so the least mobility along y, in
-        // which this robot has none, would claim all friction and leave the foot sliding.
-        let upside_down = Rotation::from_xyzw(1.0, 0.0, 0.0, 0.0);
-        let all_but_y = JointAxesMask::LIN_AXES | JointAxesMask::ANG_X | JointAxesMask::ANG_Z;
-        let mut hinges = [root; 3];
-        let mut parent = torso;
-        for (link, handle) in LEG.iter().zip(&mut hinges) {
-            let body = world.add_body();
-            world
-                .0
-                .insert_collider(capsule(link.capsule, link.friction), Some(body));
-            let (offset, hinge) = (Vector::from(link.offset), Vector::from(link.hinge));
-            let mut joint = GenericJointBuilder::new(all_but_y)
-                .contacts_enabled(false)
-                .local_frame1(Pose::from_parts(offset + hinge, upside_down))
-                .local_frame2(Pose::from_parts(hinge, upside_down))
-                .limits(JointAxis::AngY, link.range_degrees.map(f32::to_radians))
-                .build();
-            joint.softness = softness(LIMIT_SOFTNESS);
-            *handle = world
-                .0
-                .insert_multibody_joint(parent, body, joint)
-                .ok_or(refused("a hinge"))?;
-            parent = body;
-        }
-
-        world.settle(root);
-        world.edit(root, |mb, _| mb.set_self_contacts_enabled(false));
-        for hinge in hinges {
-            world.edit(hinge, |mb, link| {
-                let Some(dof) = mb.link(link).map(|l| l.assembly_id()) else {
-                    return;
-                };
-                mb.armature_mut()[dof] = ARMATURE;
-                mb.damping_mut()[dof] = DAMPING;
-            });
-        }
-        let hopper = Self {
-            root,
-            hinges,
-            x_before: 0.0,
-        };
+        let mut world = World::compliant(SUBSTEP, CONTACT_SOFTNESS, FLOOR_FRICTION);
+        let robot = Robot::build(&mut world, Self::TASK.id, ROBOT, MOTORS, LIMIT_SOFTNESS)?;
         let standing = [0.0, TORSO_HEIGHT, 0.0, 0.0, 0.0, 0.0];
-        hopper.set_state(&mut world, standing.into(), Coordinates::zeros());
-        Ok((world, hopper))
+        robot.set_state(&mut world, &standing, &[0.0; 6]);
+        Ok((
+            world,
+            Self {
+                robot,
+                x_before: 0.0,
+            },
+        ))
     }
 
     fn begin(&mut self, world: &mut World, random: &mut Random) {
         let mut noise = || random.uniform(-RESET_NOISE, RESET_NOISE);
         let positions = self.positions(world).map(|q| q + noise());
         let velocities = Coordinates::from_fn(|_, _| noise());
-        self.set_state(world, positions, velocities);
+        self.robot
+            .set_state(world, positions.as_slice(), velocities.as_slice());
     }
 
     fn act(&mut self, world: &mut World, action: &[f32]) {
-        self.x_before = world.coord(self.root, 0);
-        for (&hinge, torque) in self.hinges.iter().zip(action.iter().map(|a| GEAR * a)) {
-            world.edit(hinge, |mb, link| {
-                if let Some(link) = mb.link_mut(link) {
-                    link.joint.set_spring(
-                        JointAxis::AngY as usize,
-                        TORQUE_SPRING,
-                        torque / TORQUE_SPRING,
-                    );
-                }
-            });
-        }
+        self.x_before = self.robot.coordinate(world, 0);
+        self.robot.actuate(world, action);
     }
 
     fn observe(&self, world: &World, obs: &mut [f32]) {
@@ -289,7 +206,7 @@ impl Domain for Hopper {
 
     fn judge(&self, world: &World, action: &[f32]) -> Judgement {
         let healthy = self.is_healthy(world);
-        let forward = (world.coord(self.root, 0) - self.x_before) / PERIOD;
+        let forward = (self.robot.coordinate(world, 0) - self.x_before) / PERIOD;
         let effort: f32 = action.iter().map(|a| a * a).sum();
         Judgement {
             reward: HEALTHY_REWARD * f32::from(healthy) + forward - CONTROL_COST * effort,

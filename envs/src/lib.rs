@@ -31,11 +31,14 @@ mod gantry;
 mod hopper;
 mod reach;
 pub mod reward;
+mod robot;
 mod scene;
 mod task;
+mod vec_env;
 mod world;
 
 pub use env::{End, Env, Field, Snapshot, Spec, Step};
 pub use error::EnvError;
 pub use scene::{Geom, Role, Shape};
 pub use task::{TASKS, Task, find};
+pub use vec_env::{EpisodeId, VecEnv, VecError};

@@ -30,6 +30,23 @@ impl World {
         Self(world)
     }
 
+    /// A world of compliant contacts (natural frequency in Hz, damping ratio), as MuJoCo's are,
+    /// with a floor of this friction at z = 0. rapier's stabilization passes, which would make
+    /// contacts rigid after the soft pass, are off.
+    pub fn compliant(dt: f32, contact: (f32, f32), friction: f32) -> Self {
+        let mut world = Self::new(dt);
+        let p = &mut world.0.integration_parameters;
+        p.num_solver_iterations = 1;
+        p.num_internal_stabilization_iterations = 0;
+        p.contact_softness = SpringCoefficients::new(contact.0, contact.1);
+        p.static_contact_softness = p.contact_softness;
+        let floor = ColliderBuilder::new(SharedShape::halfspace(Vector::Z))
+            .friction(friction)
+            .friction_combine_rule(CoefficientCombineRule::Max);
+        world.0.insert(RigidBodyBuilder::fixed(), floor);
+        world
+    }
+
     /// Becomes a copy of `other`, bit for bit, without building anything anew. The pipelines are
     /// workspaces that carry no state from step to step, so each world keeps its own.
     pub fn copy_from(&mut self, other: &Self) {
@@ -51,16 +68,14 @@ impl World {
             .insert_body(RigidBodyBuilder::dynamic().can_sleep(false))
     }
 
-    /// Advances by `substeps` time steps.
+    /// Advances by one time step.
     ///
     /// # Errors
-    /// What is wrong, if the world is not sound before, between or after them. It looks before it
-    /// steps because rapier's motors panic on a NaN.
-    pub fn step(&mut self, substeps: usize) -> Result<(), &'static str> {
-        for _ in 0..substeps {
-            self.check()?;
-            self.0.step();
-        }
+    /// What is wrong, if the world is not sound before or after. It looks before it steps because
+    /// rapier's motors panic on a NaN.
+    pub fn step(&mut self) -> Result<(), &'static str> {
+        self.check()?;
+        self.0.step();
         self.check()
     }
 
