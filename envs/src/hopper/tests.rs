@@ -224,7 +224,7 @@ fn survives_thrashing() {
         }
         assert!(
             world.0.bodies.iter().all(|(_, b)| b.translation().y == 0.0),
-            "step {i}"
+            "a body is out of its plane or off the floor"
         );
     }
     let z = hopper.positions(&world)[1];
