@@ -1,33 +1,75 @@
-//! Control steps per second of every task on one core, resets included:
-//! `cargo run --release -p prefbench-envs --example throughput`.
+//! Control steps per second of every task, resets included, on one core:
+//! `cargo run --release -p prefbench-envs --example throughput`, or, as copies that step together,
+//! on several: `... --example throughput -- --threads 2`. Ids of tasks select among them.
 //! `tests/mujoco/throughput.py` is MuJoCo's side of the comparison.
 
-use prefbench_envs::{End, EnvError, TASKS};
+use prefbench_envs::{End, TASKS, Task, VecEnv, find};
+use std::error::Error;
 use std::time::{Duration, Instant};
 
 const TIME_EACH: Duration = Duration::from_secs(2);
+/// Enough for waiting on each other to matter little, few enough for a cache.
+const COPIES_PER_THREAD: usize = 8;
 
-fn main() -> Result<(), EnvError> {
-    for task in TASKS {
-        let mut env = task.make()?;
-        let mut obs = vec![0.0; task.spec.obs_dim()];
-        let mut action = vec![0.0_f32; task.spec.action_dim()];
-        let (mut steps, mut episodes, mut state) = (0_u64, 0, 1_u64);
-        env.reset(episodes, &mut obs)?;
-        let start = Instant::now();
-        while start.elapsed() < TIME_EACH {
-            for a in &mut action {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
-                *a = (state >> 40) as f32 / (1 << 23) as f32 - 1.0;
-            }
-            if env.step(&action, &mut obs)?.end != End::No {
-                episodes += 1;
-                env.reset(episodes, &mut obs)?;
-            }
-            steps += 1;
+fn randomise(state: &mut u64, actions: &mut [f32]) {
+    for a in actions {
+        *state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        *a = (*state >> 40) as f32 / (1 << 23) as f32 - 1.0;
+    }
+}
+
+/// Steps and episodes of one environment.
+fn single(task: &Task, start: Instant) -> Result<(u64, u64), Box<dyn Error>> {
+    let mut env = task.make()?;
+    let mut obs = vec![0.0; task.spec.obs_dim()];
+    let mut action = vec![0.0_f32; task.spec.action_dim()];
+    let (mut steps, mut episodes, mut state) = (0, 0, 1);
+    env.reset(episodes, &mut obs)?;
+    while start.elapsed() < TIME_EACH {
+        randomise(&mut state, &mut action);
+        if env.step(&action, &mut obs)?.end != End::No {
+            episodes += 1;
+            env.reset(episodes, &mut obs)?;
         }
+        steps += 1;
+    }
+    Ok((steps, episodes))
+}
+
+/// Steps and episodes of all copies.
+fn vectorised(envs: &mut VecEnv, start: Instant) -> Result<(u64, u64), Box<dyn Error>> {
+    let (mut steps, mut episodes, mut state) = (0, 0, 1);
+    while start.elapsed() < TIME_EACH {
+        randomise(&mut state, envs.actions_mut());
+        envs.step()?;
+        episodes += envs.end().iter().filter(|&&end| end != End::No).count() as u64;
+        steps += envs.copies() as u64;
+    }
+    Ok((steps, episodes))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (mut threads, mut tasks) = (None, vec![]);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        if argument == "--threads" {
+            let n = arguments.next().ok_or("--threads needs a number")?;
+            threads = Some(n.parse::<usize>()?);
+        } else {
+            tasks.push(*find(&argument)?);
+        }
+    }
+    for task in if tasks.is_empty() { TASKS } else { &tasks } {
+        let mut envs = threads
+            .map(|n| VecEnv::new(task, n * COPIES_PER_THREAD, n, 0))
+            .transpose()?;
+        let start = Instant::now();
+        let (steps, episodes) = match &mut envs {
+            Some(envs) => vectorised(envs, start)?,
+            None => single(task, start)?,
+        };
         let rate = steps as f64 / start.elapsed().as_secs_f64();
         println!("{} {rate:.0} steps/s ({episodes} episodes)", task.id);
     }

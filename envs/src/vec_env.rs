@@ -1,12 +1,16 @@
 //! Many copies of one task, stepped together.
 //!
 //! Each thread keeps its share of the copies, whose memory so stays in one core's cache; rows are
-//! copied in and out. Locks pass a share between its thread and the caller, once each way per step.
+//! copied in and out. A lock passes a share between its thread and the caller, once each way a step.
 
-use crate::{End, Env, EnvError, Snapshot, Spec, Step, Task};
+mod chunk;
+
+#[cfg(doc)]
+use crate::Env;
+use crate::{End, EnvError, Snapshot, Spec, Task};
+use chunk::{Chunk, Job, Member, Slot};
 use serde::{Deserialize, Serialize};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use thiserror::Error;
 
@@ -97,7 +101,12 @@ impl EpisodeId {
 /// ```
 pub struct VecEnv {
     task: Task,
-    rows: Rows,
+    obs: Vec<f32>,
+    actions: Vec<f32>,
+    next_obs: Vec<f32>,
+    reward: Vec<f32>,
+    success: Vec<bool>,
+    end: Vec<End>,
     /// The caller works on the first, a thread of its own on each other.
     slots: Vec<Arc<Slot>>,
     threads: Vec<JoinHandle<()>>,
@@ -118,7 +127,12 @@ impl VecEnv {
         }
         let mut envs = Self {
             task: *task,
-            rows: Rows::new(&task.spec, copies),
+            obs: vec![0.0; copies * task.spec.obs_dim()],
+            actions: vec![0.0; copies * task.spec.action_dim()],
+            next_obs: vec![0.0; copies * task.spec.obs_dim()],
+            reward: vec![0.0; copies],
+            success: vec![false; copies],
+            end: vec![End::No; copies],
             slots: vec![],
             threads: vec![],
             failures: vec![],
@@ -126,10 +140,7 @@ impl VecEnv {
         let shares = threads.min(copies);
         for share in 0..shares {
             let (first, end) = (share * copies / shares, (share + 1) * copies / shares);
-            let slot = Arc::new(Slot {
-                chunk: Mutex::new(Chunk::new(task, first, end)?),
-                turn: Condvar::new(),
-            });
+            let slot = Arc::new(Slot::new(Chunk::new(task, first, end)?));
             envs.slots.push(Arc::clone(&slot));
             if share > 0 {
                 let thread = Builder::new().spawn(move || slot.serve());
@@ -148,7 +159,7 @@ impl VecEnv {
 
     /// Number of copies.
     pub fn copies(&self) -> usize {
-        self.rows.end.len()
+        self.end.len()
     }
 
     /// Begins episode 0 of `seed` in every copy.
@@ -167,7 +178,7 @@ impl VecEnv {
     /// and its row says that the episode was truncated before the step, with reward 0 (a learner
     /// should skip it). [`failures`](Self::failures) lists all, the first is returned.
     pub fn step(&mut self) -> Result<(), VecError> {
-        let actions = &self.rows.actions;
+        let actions = &self.actions;
         let Some(at) = actions.iter().position(|a| !a.is_finite()) else {
             return self.run(Job::Step);
         };
@@ -188,37 +199,37 @@ impl VecEnv {
 
     /// The observations to act on: rows of `obs_dim` elements.
     pub fn obs(&self) -> &[f32] {
-        &self.rows.obs
+        &self.obs
     }
 
     /// The actions to take next: rows of `action_dim` elements, which keep what was written last.
     pub fn actions_mut(&mut self) -> &mut [f32] {
-        &mut self.rows.actions
+        &mut self.actions
     }
 
     /// [`obs`](Self::obs) and [`actions_mut`](Self::actions_mut) at once.
     pub fn policy_io(&mut self) -> (&[f32], &mut [f32]) {
-        (&self.rows.obs, &mut self.rows.actions)
+        (&self.obs, &mut self.actions)
     }
 
     /// The observations that the last step led to, before any new episode: rows as of `obs`.
     pub fn next_obs(&self) -> &[f32] {
-        &self.rows.next_obs
+        &self.next_obs
     }
 
     /// The last step's rewards.
     pub fn reward(&self) -> &[f32] {
-        &self.rows.reward
+        &self.reward
     }
 
     /// Whether the success condition held after the last step.
     pub fn success(&self) -> &[bool] {
-        &self.rows.success
+        &self.success
     }
 
     /// Whether the last step ended the episode.
     pub fn end(&self) -> &[End] {
-        &self.rows.end
+        &self.end
     }
 
     /// The episode that a copy is in.
@@ -250,39 +261,49 @@ impl VecEnv {
             c.env.observe(&mut obs)
         })?;
         let at = copy * obs.len();
-        self.rows.obs[at..at + obs.len()].copy_from_slice(&obs);
+        self.obs[at..at + obs.len()].copy_from_slice(&obs);
         Ok(())
     }
 
     fn with<T>(
         &self,
         copy: usize,
-        f: impl FnOnce(&mut Member) -> Result<T, EnvError>,
+        call: impl FnOnce(&mut Member) -> Result<T, EnvError>,
     ) -> Result<T, VecError> {
-        let mut chunks = self.slots.iter().map(|slot| slot.lock());
-        let chunk = chunks.find(|c| (c.first..c.first + c.copies.len()).contains(&copy));
-        let Some(mut chunk) = chunk else {
-            let last = self.copies() - 1;
-            return Err(VecError::NoCopy { copy, last });
-        };
-        let i = copy - chunk.first;
-        f(&mut chunk.copies[i]).map_err(|error| VecError::Env { copy, error })
+        for slot in &self.slots {
+            if let Some(c) = slot.lock().copies.iter_mut().find(|c| c.index == copy) {
+                return call(c).map_err(|error| VecError::Env { copy, error });
+            }
+        }
+        let last = self.copies() - 1;
+        Err(VecError::NoCopy { copy, last })
     }
 
     fn run(&mut self, job: Job) -> Result<(), VecError> {
+        let (obs_dim, action_dim) = (self.task.spec.obs_dim(), self.task.spec.action_dim());
         self.failures.clear();
         for slot in &self.slots {
             let mut chunk = slot.lock();
-            let first = chunk.first;
-            chunk.rows.take_inputs(&self.rows, first);
+            for copy in &mut chunk.copies {
+                let (obs, action) = (copy.index * obs_dim, copy.index * action_dim);
+                copy.obs.copy_from_slice(&self.obs[obs..][..obs_dim]);
+                copy.action
+                    .copy_from_slice(&self.actions[action..][..action_dim]);
+            }
             chunk.job = job;
-            drop(chunk);
-            slot.turn.notify_all();
+            slot.wake(chunk);
         }
         self.slots[0].lock().work();
         for slot in &self.slots {
-            let mut chunk = slot.wait(|job| job == Job::Idle);
-            self.rows.take_outputs(&chunk.rows, chunk.first);
+            let mut chunk = slot.join();
+            for copy in &chunk.copies {
+                let (i, obs) = (copy.index, copy.index * obs_dim);
+                self.obs[obs..][..obs_dim].copy_from_slice(&copy.obs);
+                self.next_obs[obs..][..obs_dim].copy_from_slice(&copy.next_obs);
+                self.reward[i] = copy.last.reward;
+                self.success[i] = copy.last.success;
+                self.end[i] = copy.last.end;
+            }
             self.failures.append(&mut chunk.failures);
         }
         self.failures.first().map_or(Ok(()), |f| Err(f.clone()))
@@ -292,196 +313,13 @@ impl VecEnv {
 impl Drop for VecEnv {
     fn drop(&mut self) {
         for slot in &self.slots {
-            slot.lock().job = Job::Quit;
-            slot.turn.notify_all();
+            let mut chunk = slot.lock();
+            chunk.job = Job::Quit;
+            slot.wake(chunk);
         }
         for thread in self.threads.drain(..) {
             let _ = thread.join(); // no panic leaves a thread, and none may leave a drop
         }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Job {
-    Idle,
-    Reset(u64),
-    Step,
-    Quit,
-}
-
-/// A share of the copies, passed between the caller and a thread.
-struct Slot {
-    chunk: Mutex<Chunk>,
-    turn: Condvar,
-}
-
-impl Slot {
-    /// No panic happens under the lock (see `guarded`), so a poisoned one is sound.
-    fn lock(&self) -> MutexGuard<'_, Chunk> {
-        self.chunk.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait(&self, until: impl Fn(Job) -> bool) -> MutexGuard<'_, Chunk> {
-        self.turn
-            .wait_while(self.lock(), |chunk| !until(chunk.job))
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A thread's life.
-    fn serve(&self) {
-        loop {
-            let mut chunk = self.wait(|job| job != Job::Idle);
-            if chunk.job == Job::Quit {
-                return;
-            }
-            chunk.work();
-            drop(chunk);
-            self.turn.notify_all();
-        }
-    }
-}
-
-struct Member {
-    env: Box<dyn Env>,
-    id: EpisodeId,
-}
-
-struct Chunk {
-    task: Task,
-    job: Job,
-    /// Index of its first copy among all.
-    first: usize,
-    copies: Vec<Member>,
-    rows: Rows,
-    failures: Vec<VecError>,
-}
-
-impl Chunk {
-    fn new(task: &Task, first: usize, end: usize) -> Result<Self, VecError> {
-        let copies = (first..end).map(|copy| {
-            let id = EpisodeId {
-                seed: 0,
-                copy: copy as u64,
-                episode: 0,
-            };
-            match task.make() {
-                Ok(env) => Ok(Member { env, id }),
-                Err(error) => Err(VecError::Env { copy, error }),
-            }
-        });
-        Ok(Self {
-            task: *task,
-            job: Job::Idle,
-            first,
-            copies: copies.collect::<Result<_, _>>()?,
-            rows: Rows::new(&task.spec, end - first),
-            failures: vec![],
-        })
-    }
-
-    fn work(&mut self) {
-        let (task, rows) = (&self.task, &mut self.rows);
-        let (obs_dim, action_dim) = (task.spec.obs_dim(), task.spec.action_dim());
-        for (i, Member { env, id }) in self.copies.iter_mut().enumerate() {
-            let copy = self.first + i;
-            let obs = &mut rows.obs[i * obs_dim..][..obs_dim];
-            let next_obs = &mut rows.next_obs[i * obs_dim..][..obs_dim];
-            let mut row = Step {
-                reward: 0.0,
-                success: false,
-                end: End::No,
-            };
-            if let Job::Reset(seed) = self.job {
-                let (copy, episode) = (copy as u64, 0);
-                *id = EpisodeId {
-                    seed,
-                    copy,
-                    episode,
-                };
-            } else {
-                let action = &rows.actions[i * action_dim..][..action_dim];
-                row = guarded(task, copy, env, |e| e.step(action, next_obs)).unwrap_or_else(|f| {
-                    self.failures.push(f);
-                    next_obs.copy_from_slice(obs);
-                    row.end = End::Truncated;
-                    row
-                });
-                id.episode += u64::from(row.end != End::No);
-            }
-            if self.job == Job::Step && row.end == End::No {
-                obs.copy_from_slice(next_obs);
-            } else if let Err(f) = guarded(task, copy, env, |e| e.reset(id.env_seed(), obs)) {
-                self.failures.push(f);
-            }
-            (rows.reward[i], rows.success[i], rows.end[i]) = (row.reward, row.success, row.end);
-        }
-        self.job = Job::Idle;
-    }
-}
-
-/// Calls an environment. What it panics in is replaced, since half a step may be left in it.
-fn guarded<T>(
-    task: &Task,
-    copy: usize,
-    env: &mut Box<dyn Env>,
-    call: impl FnOnce(&mut dyn Env) -> Result<T, EnvError>,
-) -> Result<T, VecError> {
-    let panic = match catch_unwind(AssertUnwindSafe(|| call(env.as_mut()))) {
-        Ok(result) => return result.map_err(|error| VecError::Env { copy, error }),
-        Err(panic) => panic,
-    };
-    if let Ok(Ok(fresh)) = catch_unwind(|| task.make()) {
-        *env = fresh;
-    }
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or(panic.downcast_ref::<String>().map(String::as_str));
-    Err(VecError::Panicked {
-        copy,
-        task: task.id,
-        message: text.unwrap_or("no message").to_owned(),
-    })
-}
-
-/// One row per copy, of all copies or of a chunk's.
-struct Rows {
-    obs: Vec<f32>,
-    actions: Vec<f32>,
-    next_obs: Vec<f32>,
-    reward: Vec<f32>,
-    success: Vec<bool>,
-    end: Vec<End>,
-}
-
-impl Rows {
-    fn new(spec: &Spec, n: usize) -> Self {
-        Self {
-            obs: vec![0.0; n * spec.obs_dim()],
-            actions: vec![0.0; n * spec.action_dim()],
-            next_obs: vec![0.0; n * spec.obs_dim()],
-            reward: vec![0.0; n],
-            success: vec![false; n],
-            end: vec![End::No; n],
-        }
-    }
-
-    /// Reads a chunk's inputs out of the rows of all copies.
-    fn take_inputs(&mut self, all: &Self, first: usize) {
-        let n = self.end.len();
-        let span = |len: usize| first * (len / n)..first * (len / n) + len;
-        self.obs.copy_from_slice(&all.obs[span(self.obs.len())]);
-        self.actions
-            .copy_from_slice(&all.actions[span(self.actions.len())]);
-    }
-
-    /// Writes a chunk's outputs into the rows of all copies.
-    fn take_outputs(&mut self, part: &Self, first: usize) {
-        let n = part.end.len();
-        let span = |len: usize| first * (len / n)..first * (len / n) + len;
-        self.obs[span(part.obs.len())].copy_from_slice(&part.obs);
-        self.next_obs[span(part.next_obs.len())].copy_from_slice(&part.next_obs);
-        self.reward[span(n)].copy_from_slice(&part.reward);
-        self.success[span(n)].copy_from_slice(&part.success);
-        self.end[span(n)].copy_from_slice(&part.end);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Copies that fail, which no registered task's do.
 
 use super::*;
-use crate::{Field, Geom};
+use crate::{Env, Field, Geom, Step};
 
 /// Counts its steps; the action makes it fail.
 struct Faulty(u32);
