@@ -1,6 +1,6 @@
 //! What an environment is: its specification, its steps, its snapshots.
 
-use crate::{EnvError, Geom};
+use crate::{EnvError, Geom, Health};
 use serde::{Deserialize, Serialize};
 
 /// One element of an observation.
@@ -139,6 +139,9 @@ pub trait Env: Send {
     /// Replaces `scene` with the shapes to draw now. Within an episode their number, order, shapes
     /// and roles stay; only positions and rotations change.
     fn draw(&self, scene: &mut Vec<Geom>);
+
+    /// How sound the simulation is now: for tests that a task stays physical, not for policies.
+    fn health(&self) -> Health;
 
     /// The complete state.
     ///

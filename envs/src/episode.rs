@@ -2,7 +2,7 @@
 //! depend on the robot (lengths, finiteness, horizon, snapshots, divergence).
 
 use crate::world::World;
-use crate::{End, Env, EnvError, Geom, Snapshot, Spec, Step, Task};
+use crate::{End, Env, EnvError, Geom, Health, Snapshot, Spec, Step, Task};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -227,6 +227,10 @@ impl<D: Domain> Env for Episode<D> {
         scene.clear();
         self.world.draw(scene);
         self.domain.mark(scene);
+    }
+
+    fn health(&self) -> Health {
+        self.world.health()
     }
 
     fn snapshot(&self) -> Result<Snapshot, EnvError> {

@@ -42,3 +42,4 @@ pub use error::EnvError;
 pub use scene::{Geom, Role, Shape};
 pub use task::{TASKS, Task, find};
 pub use vec_env::{EpisodeId, VecEnv, VecError};
+pub use world::Health;

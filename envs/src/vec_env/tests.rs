@@ -1,7 +1,7 @@
 //! Copies that fail, which no registered task's do.
 
 use super::*;
-use crate::{Env, Field, Geom, Step};
+use crate::{Env, Field, Geom, Health, Step};
 
 /// Counts its steps; the action makes it fail.
 struct Faulty(u32);
@@ -69,6 +69,14 @@ impl Env for Faulty {
     }
 
     fn draw(&self, _: &mut Vec<Geom>) {}
+
+    fn health(&self) -> Health {
+        Health {
+            max_speed: 0.0,
+            penetration: 0.0,
+            anchor_drift: 0.0,
+        }
+    }
 
     fn snapshot(&self) -> Result<Snapshot, EnvError> {
         Ok(Snapshot::from_bytes(vec![]))
