@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 const TIME_EACH: Duration = Duration::from_secs(2);
 /// Enough for waiting on each other to matter little, few enough for a cache.
-const COPIES_PER_THREAD: usize = 8;
+const COPIES_PER_THREAD: usize = 16;
 
 fn randomise(state: &mut u64, actions: &mut [f32]) {
     for a in actions {

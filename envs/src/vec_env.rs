@@ -291,9 +291,11 @@ impl VecEnv {
                     .copy_from_slice(&self.actions[action..][..action_dim]);
             }
             chunk.job = job;
-            slot.wake(chunk);
+            slot.pass(chunk);
         }
-        self.slots[0].lock().work();
+        let mut own = self.slots[0].lock();
+        own.work();
+        self.slots[0].pass(own);
         for slot in &self.slots {
             let mut chunk = slot.join();
             for copy in &chunk.copies {
@@ -315,7 +317,7 @@ impl Drop for VecEnv {
         for slot in &self.slots {
             let mut chunk = slot.lock();
             chunk.job = Job::Quit;
-            slot.wake(chunk);
+            slot.pass(chunk);
         }
         for thread in self.threads.drain(..) {
             let _ = thread.join(); // no panic leaves a thread, and none may leave a drop

@@ -3,7 +3,14 @@
 use super::{EpisodeId, VecError};
 use crate::{End, Env, EnvError, Step, Task};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::yield_now;
+use std::time::{Duration, Instant};
+
+/// How long to look for the other side's turn to end before sleeping: about as long as the system
+/// takes to wake a thread, which small steps would otherwise spend twice each.
+const PATIENCE: Duration = Duration::from_micros(100);
 
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Job {
@@ -17,12 +24,17 @@ pub(super) enum Job {
 pub(super) struct Slot {
     chunk: Mutex<Chunk>,
     turn: Condvar,
+    /// Whether the chunk has a job, without asking for the lock: a hint, the job decides.
+    busy: AtomicBool,
 }
 
 impl Slot {
     pub fn new(chunk: Chunk) -> Self {
-        let (chunk, turn) = (Mutex::new(chunk), Condvar::new());
-        Self { chunk, turn }
+        Self {
+            chunk: Mutex::new(chunk),
+            turn: Condvar::new(),
+            busy: AtomicBool::new(false),
+        }
     }
 
     /// No panic happens under the lock (see `guarded`), so a poisoned one is sound.
@@ -30,32 +42,37 @@ impl Slot {
         self.chunk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the thread, unless it is done.
+    /// Waits for the thread to finish its job.
     pub fn join(&self) -> MutexGuard<'_, Chunk> {
-        self.wait(|job| job == Job::Idle)
+        self.wait(false)
     }
 
-    /// Sets the thread to work on a chunk that has a job.
-    pub fn wake(&self, chunk: MutexGuard<'_, Chunk>) {
+    /// Ends a turn: the other side goes on.
+    pub fn pass(&self, chunk: MutexGuard<'_, Chunk>) {
+        self.busy.store(chunk.job != Job::Idle, Relaxed);
         drop(chunk);
         self.turn.notify_all();
     }
 
-    fn wait(&self, until: impl Fn(Job) -> bool) -> MutexGuard<'_, Chunk> {
+    fn wait(&self, busy: bool) -> MutexGuard<'_, Chunk> {
+        let start = Instant::now();
+        while self.busy.load(Relaxed) != busy && start.elapsed() < PATIENCE {
+            yield_now();
+        }
         self.turn
-            .wait_while(self.lock(), |chunk| !until(chunk.job))
+            .wait_while(self.lock(), |chunk| (chunk.job != Job::Idle) != busy)
             .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The thread's life.
     pub fn serve(&self) {
         loop {
-            let mut chunk = self.wait(|job| job != Job::Idle);
+            let mut chunk = self.wait(true);
             if chunk.job == Job::Quit {
                 return;
             }
             chunk.work();
-            self.wake(chunk);
+            self.pass(chunk);
         }
     }
 }
