@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{list, rollout, run, show};
+use crate::{list, play, rollout, run, show};
 
 #[derive(Parser)]
 #[command(version, about, max_term_width = 100)]
@@ -24,7 +24,9 @@ enum Command {
     Table(show::TableArgs),
     /// Draw the learning curves of a folder of finished runs
     Plot(show::PlotArgs),
-    /// Play a run's policy and write every step as CSV
+    /// Play an episode and write a film (GIF) and a page with a 3-D view (HTML)
+    Play(play::PlayArgs),
+    /// Play episodes and write every step as CSV
     Rollout(rollout::RolloutArgs),
 }
 
@@ -35,6 +37,7 @@ pub fn main() -> Result<ExitCode> {
         Command::List(args) => list::list(&args),
         Command::Table(args) => show::table(&args),
         Command::Plot(args) => show::plot(&args),
+        Command::Play(args) => play::play(&args),
         Command::Rollout(args) => rollout::rollout(&args),
     }
 }

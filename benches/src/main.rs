@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod list;
 mod online;
+mod play;
 mod progress;
 mod rollout;
 mod run;

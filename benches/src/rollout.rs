@@ -1,14 +1,15 @@
-//! `prefbench rollout`: plays a run's policy and writes what happened as CSV.
+//! Episodes to look at, of a task or of a run; `prefbench rollout` writes them as CSV.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use prefbench_envs as envs;
-use prefbench_results::Store;
+use prefbench_envs::{self as envs, End, Env, Step, Task};
+use prefbench_oracles::Stream;
+use prefbench_results::{Checkpoint, EpisodeResult, Store};
 
 use crate::config::RunConfig;
 use crate::online;
@@ -16,9 +17,9 @@ use crate::online;
 /// Arguments of `prefbench rollout`.
 #[derive(Args)]
 pub struct RolloutArgs {
-    /// A run's folder
-    pub run: PathBuf,
-    /// Episodes to play: the first of the run's own evaluation episodes
+    /// A run's folder (its latest policy), or a task (random actions)
+    pub what: String,
+    /// Episodes to play; of a run, the first of its own evaluation episodes
     #[arg(long, default_value_t = 1)]
     pub episodes: u64,
     /// The CSV file [default: standard output]
@@ -28,11 +29,7 @@ pub struct RolloutArgs {
 
 /// Writes one row a step: episode, step, every observation field, every action, reward, success.
 pub fn rollout(args: &RolloutArgs) -> Result<ExitCode> {
-    let (config, checkpoint) = Store::peek(&args.run)?;
-    let config: RunConfig = serde_json::from_value(config)
-        .with_context(|| format!("{} is not a run of this version", args.run.display()))?;
-    config.validate()?;
-    let mut player = online::Player::new(&config, &checkpoint, &args.run)?;
+    let source = Source::open(&args.what)?;
     let mut out: Box<dyn Write> = match &args.out {
         Some(path) => {
             let file = File::create(path);
@@ -42,7 +39,7 @@ pub fn rollout(args: &RolloutArgs) -> Result<ExitCode> {
         None => Box::new(BufWriter::new(std::io::stdout().lock())),
     };
 
-    let spec = envs::find(&config.task)?.spec;
+    let spec = source.task()?.spec;
     write!(out, "episode,step")?;
     for name in spec
         .fields
@@ -53,19 +50,168 @@ pub fn rollout(args: &RolloutArgs) -> Result<ExitCode> {
         write!(out, ",{name}")?;
     }
     writeln!(out, ",reward,success")?;
-    for k in 0..args.episodes {
-        let mut t = 0;
-        let episode = player.play(k, |observation, action, step| {
-            t += 1;
-            write!(out, "{k},{t}")?;
-            for value in observation.iter().chain(action) {
+    for (k, episode) in source.episodes(0..args.episodes)?.iter().enumerate() {
+        let mut replay = episode.replay()?;
+        let mut before = replay.observation.clone();
+        while let Some((action, step)) = replay.step()? {
+            write!(out, "{k},{}", replay.result.length)?;
+            for value in before.iter().chain(action) {
                 write!(out, ",{value}")?;
             }
-            Ok(writeln!(out, ",{},{}", step.reward, step.success)?)
-        })?;
-        let (g, success) = (episode.return_, episode.success);
-        eprintln!("episode {k}: return {g:.1}, {t} steps, success {success}");
+            writeln!(out, ",{},{}", step.reward, step.success)?;
+            before.copy_from_slice(&replay.observation);
+        }
+        eprintln!("episode {k}: {}", summary(&replay.result));
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// An episode's outcome, in words.
+pub fn summary(result: &EpisodeResult) -> String {
+    let (g, steps, success) = (result.return_, result.length, result.success);
+    format!("return {g:.1}, {steps} steps, success {success}")
+}
+
+/// What acts: chance in a task, or the policy of a run.
+pub enum Source {
+    /// Uniformly random actions.
+    Random(&'static Task),
+    /// The deterministic policy of a run's latest checkpoint.
+    Policy {
+        config: Box<RunConfig>,
+        checkpoint: Checkpoint,
+        dir: PathBuf,
+    },
+}
+
+impl Source {
+    /// The task of this name, or the run in this folder. (For a folder named like a task: `./reach`.)
+    pub fn open(what: &str) -> Result<Self> {
+        let dir = Path::new(what);
+        match envs::find(what) {
+            Ok(task) => Ok(Self::Random(task)),
+            Err(_) if dir.is_dir() => {
+                let (config, checkpoint) = Store::peek(dir)?;
+                let config: RunConfig = serde_json::from_value(config)
+                    .with_context(|| format!("{what} is not a run of this version"))?;
+                config.validate()?;
+                Ok(Self::Policy {
+                    config: Box::new(config),
+                    checkpoint,
+                    dir: dir.to_path_buf(),
+                })
+            }
+            Err(e) => {
+                Err(e).with_context(|| format!("{what} is neither a run's folder nor a task"))
+            }
+        }
+    }
+
+    /// The task that is played.
+    pub fn task(&self) -> Result<&'static Task> {
+        Ok(match self {
+            Self::Random(task) => task,
+            Self::Policy { config, .. } => envs::find(&config.task)?,
+        })
+    }
+
+    /// The episodes of these numbers: evaluation episodes of a run, seeds of a task.
+    pub fn episodes(&self, numbers: impl Iterator<Item = u64>) -> Result<Vec<Episode>> {
+        let task = self.task()?;
+        match self {
+            Self::Random(_) => Ok(numbers.map(|seed| Episode::random(task, seed)).collect()),
+            Self::Policy {
+                config,
+                checkpoint,
+                dir,
+            } => {
+                let mut player = online::Player::new(config, checkpoint, dir)?;
+                let one = |k| {
+                    let mut actions = Vec::new();
+                    let result = player.play(k, |_, action, _| {
+                        actions.push(action.to_vec());
+                        Ok(())
+                    })?;
+                    Ok(Episode {
+                        task,
+                        seed: result.seed,
+                        actions,
+                    })
+                };
+                numbers.map(one).collect()
+            }
+        }
+    }
+}
+
+/// A seed and actions, which determine every bit of an episode.
+pub struct Episode {
+    pub task: &'static Task,
+    pub seed: u64,
+    pub actions: Vec<Vec<f32>>,
+}
+
+impl Episode {
+    fn random(task: &'static Task, seed: u64) -> Self {
+        let mut stream = Stream::new(seed, "play");
+        let mut action = || {
+            let mut action = vec![0.0; task.spec.action_dim()];
+            stream.fill_uniform(&mut action, -1.0, 1.0);
+            action
+        };
+        Self {
+            task,
+            seed,
+            actions: (0..task.spec.horizon).map(|_| action()).collect(),
+        }
+    }
+
+    /// Begins to play it in an environment of its own.
+    pub fn replay(&self) -> Result<Replay<'_>> {
+        let mut env = self.task.make()?;
+        let mut observation = vec![0.0; self.task.spec.obs_dim()];
+        env.reset(self.seed, &mut observation)?;
+        Ok(Replay {
+            env,
+            observation,
+            result: EpisodeResult {
+                seed: self.seed,
+                return_: 0.0,
+                length: 0,
+                success: false,
+            },
+            actions: self.actions.iter(),
+            over: false,
+        })
+    }
+}
+
+/// An episode that is being played.
+pub struct Replay<'a> {
+    pub env: Box<dyn Env>,
+    /// The current observation.
+    pub observation: Vec<f32>,
+    /// The outcome so far.
+    pub result: EpisodeResult,
+    actions: std::slice::Iter<'a, Vec<f32>>,
+    over: bool,
+}
+
+impl<'a> Replay<'a> {
+    /// The next action and what came of it, until the episode ends.
+    pub fn step(&mut self) -> Result<Option<(&'a [f32], Step)>> {
+        if self.over {
+            return Ok(None);
+        }
+        let Some(action) = self.actions.next() else {
+            return Ok(None);
+        };
+        let step = self.env.step(action, &mut self.observation)?;
+        self.result.return_ += f64::from(step.reward);
+        self.result.length += 1;
+        self.result.success |= step.success;
+        self.over = step.end != End::No;
+        Ok(Some((action, step)))
+    }
 }
