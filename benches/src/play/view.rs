@@ -11,7 +11,7 @@ pub const FIELD: f32 = 0.56;
 /// Width over height of what must fit; pictures are wider.
 const ASPECT: f32 = 1.2;
 /// Air around it.
-const MARGIN: f32 = 1.08;
+const MARGIN: f32 = 1.2;
 /// The camera stands at -y, from where planar robots show their side, and a little ahead.
 const AZIMUTH: f32 = 0.35;
 /// Radians; the first from which no wall hides the robot is taken.
@@ -76,7 +76,7 @@ impl View {
                 (robot * whole).sqrt()
             };
             let path = smooth(centres.collect(), recording.period);
-            (path, None, context.max(1.25 * robot))
+            (path, None, context.max(1.15 * robot))
         } else {
             // Show the table or the walls too, if that does not make the rest small.
             let whole = walls.map_or(scene, |w| w.with(scene));
@@ -93,10 +93,10 @@ impl View {
             azimuth: AZIMUTH,
             elevation: ELEVATIONS[0],
             floor: floor_of(recording).unwrap_or(lowest),
-            tile: nice(0.6 * radius),
+            tile: nice(0.7 * radius),
         };
         let [width, depth, height]: [f32; 3] = (scene.high - scene.low).into();
-        let flat = height < 0.3 * width.max(depth) && !follows;
+        let flat = height < 0.15 * width.max(depth) && !follows;
         let first = match flat {
             true => 3,
             false => usize::from(!alone || walls.is_some()),
