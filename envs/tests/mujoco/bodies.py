@@ -48,7 +48,7 @@ DM_CONTROL = {
 HORIZON = 1000
 # What keeps a file below 150 kB or so: landings, judged states.
 COUNTS = {"gym_walker2d": (10, 40), "gym_humanoid": (4, 6), "gym_ant": (12, 40)}
-COUNTS |= {"dm_quadruped": (8, 24), "dm_humanoid": (8, 32), "dm_cheetah": (16, 40)}
+COUNTS |= {"dm_quadruped": (6, 20), "dm_humanoid": (7, 28), "dm_cheetah": (16, 40)}
 
 
 def gymnasium_body(name):
@@ -191,7 +191,8 @@ def dm_control_judged(robot, load, tasks, count):
         env.reset()
     for i in range(count):
         near = i % 4 < 3
-        qpos = robot.pose(rng, (0.05, 0.1, 0.3, 1.5)[i % 4], (0.05, 0.1, 0.3, np.pi)[i % 4], near)
+        reach, tilt = ((0.05, 0.05), (0.1, 0.1), (0.3, 0.3), (np.pi, np.pi))[i % 4]
+        qpos = robot.pose(rng, reach, tilt, inside=True)
         qvel = robot.velocity(rng, 0.5, 0.5 if near else 5.0)
         if robot.rooted:
             qpos[robot.x] += rng.uniform(-1, 1)
