@@ -7,16 +7,15 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// What a task file writes: one robot, its observation and its reward. The value holds handles
-/// into its world and what it remembers of the episode, and is stored in snapshots.
+/// What a domain's file writes: one robot, its observation and its rewards, for one task or
+/// several. The value holds handles into its world and what it remembers of the episode, and is
+/// stored in snapshots.
 pub(crate) trait Domain: Clone + Send + Serialize + DeserializeOwned + 'static {
-    /// The task's registry entry.
-    const TASK: Task;
     /// rapier steps in one control period.
     const SUBSTEPS: usize;
 
-    /// Builds the robot in its nominal pose.
-    fn build() -> Result<(World, Self), EnvError>;
+    /// Builds the robot in its nominal pose, for this task of the domain.
+    fn build(task: &Task) -> Result<(World, Self), EnvError>;
     /// Varies the nominal pose and draws the goal: the only place where chance enters.
     fn begin(&mut self, world: &mut World, random: &mut Random);
     /// Sets motors for one control period; the action is within [-1, 1].
@@ -74,37 +73,36 @@ pub(crate) struct Episode<D> {
     phase: Phase,
     step: u32,
     action: Vec<f32>,
-    spec: Spec,
+    task: Task,
 }
 
 impl<D: Domain> Episode<D> {
     /// The function a [`Task`] names as `make`.
-    pub fn make() -> Result<Box<dyn Env>, EnvError> {
-        Ok(Box::new(Self::new()?))
+    pub fn make(task: Task) -> Result<Box<dyn Env>, EnvError> {
+        Ok(Box::new(Self::new(task)?))
     }
 
-    fn new() -> Result<Self, EnvError> {
-        let pristine = D::build()?;
-        let (world, domain) = D::build()?;
-        let spec = D::TASK.spec;
+    fn new(task: Task) -> Result<Self, EnvError> {
+        let pristine = D::build(&task)?;
+        let (world, domain) = D::build(&task)?;
         Ok(Self {
             pristine,
             world,
             domain,
             phase: Phase::Idle,
             step: 0,
-            action: Vec::with_capacity(spec.action_dim()),
-            spec,
+            action: Vec::with_capacity(task.spec.action_dim()),
+            task,
         })
     }
 
     fn check_obs(&self, obs: &[f32]) -> Result<(), EnvError> {
-        let (expected, got) = (self.spec.obs_dim(), obs.len());
+        let (expected, got) = (self.task.spec.obs_dim(), obs.len());
         if got == expected {
             Ok(())
         } else {
             Err(EnvError::ObsLength {
-                task: D::TASK.id,
+                task: self.task.id,
                 expected,
                 got,
             })
@@ -112,17 +110,17 @@ impl<D: Domain> Episode<D> {
     }
 
     fn check_action(&self, action: &[f32]) -> Result<(), EnvError> {
-        let (expected, got) = (self.spec.action_dim(), action.len());
+        let (expected, got) = (self.task.spec.action_dim(), action.len());
         if got != expected {
             return Err(EnvError::ActionLength {
-                task: D::TASK.id,
+                task: self.task.id,
                 expected,
                 got,
             });
         }
         match action.iter().enumerate().find(|(_, a)| !a.is_finite()) {
             Some((index, &value)) => Err(EnvError::ActionNotFinite {
-                task: D::TASK.id,
+                task: self.task.id,
                 index,
                 value,
             }),
@@ -133,7 +131,7 @@ impl<D: Domain> Episode<D> {
     fn diverged(&mut self, what: &'static str) -> EnvError {
         self.phase = Phase::Over;
         EnvError::Diverged {
-            task: D::TASK.id,
+            task: self.task.id,
             step: self.step,
             what,
         }
@@ -141,8 +139,8 @@ impl<D: Domain> Episode<D> {
 
     fn bad_snapshot(&self, why: impl Into<String>) -> EnvError {
         EnvError::Snapshot {
-            task: D::TASK.id,
-            version: D::TASK.version,
+            task: self.task.id,
+            version: self.task.version,
             why: why.into(),
         }
     }
@@ -150,7 +148,7 @@ impl<D: Domain> Episode<D> {
 
 impl<D: Domain> Env for Episode<D> {
     fn spec(&self) -> &Spec {
-        &self.spec
+        &self.task.spec
     }
 
     fn reset(&mut self, seed: u64, obs: &mut [f32]) -> Result<(), EnvError> {
@@ -170,10 +168,10 @@ impl<D: Domain> Env for Episode<D> {
         self.check_obs(obs)?;
         self.check_action(action)?;
         match self.phase {
-            Phase::Idle => return Err(EnvError::NotReset { task: D::TASK.id }),
+            Phase::Idle => return Err(EnvError::NotReset { task: self.task.id }),
             Phase::Over => {
                 return Err(EnvError::EpisodeOver {
-                    task: D::TASK.id,
+                    task: self.task.id,
                     step: self.step,
                 });
             }
@@ -199,7 +197,7 @@ impl<D: Domain> Env for Episode<D> {
         if !reward.is_finite() || obs.iter().any(|o| !o.is_finite()) {
             return Err(self.diverged("the observation or the reward is not finite"));
         }
-        let end = match (terminated, self.step >= self.spec.horizon) {
+        let end = match (terminated, self.step >= self.task.spec.horizon) {
             (true, _) => End::Terminated,
             (false, true) => End::Truncated,
             (false, false) => End::No,
@@ -217,7 +215,7 @@ impl<D: Domain> Env for Episode<D> {
     fn observe(&self, obs: &mut [f32]) -> Result<(), EnvError> {
         self.check_obs(obs)?;
         if self.phase == Phase::Idle {
-            return Err(EnvError::NotReset { task: D::TASK.id });
+            return Err(EnvError::NotReset { task: self.task.id });
         }
         self.domain.observe(&self.world, obs);
         Ok(())
@@ -238,7 +236,7 @@ impl<D: Domain> Env for Episode<D> {
         let unwritable = |e| self.bad_snapshot(format!("the state cannot be written ({e})"));
         let bytes = vec![0; blake3::OUT_LEN];
         let bytes =
-            postcard::to_extend(&(D::TASK.id, D::TASK.version), bytes).map_err(unwritable)?;
+            postcard::to_extend(&(self.task.id, self.task.version), bytes).map_err(unwritable)?;
         let state = (self.phase, self.step, &self.domain, &self.world);
         let mut bytes = postcard::to_extend(&state, bytes).map_err(unwritable)?;
         let seal = blake3::hash(&bytes[blake3::OUT_LEN..]);
@@ -258,7 +256,7 @@ impl<D: Domain> Env for Episode<D> {
         let unreadable = |e| self.bad_snapshot(format!("it cannot be read ({e}); take a new one"));
         let ((id, version), body): ((&str, u32), _) =
             postcard::take_from_bytes(body).map_err(unreadable)?;
-        if (id, version) != (D::TASK.id, D::TASK.version) {
+        if (id, version) != (self.task.id, self.task.version) {
             return Err(self.bad_snapshot(format!(
                 "it is of {id} v{version}; use an environment of that task and version"
             )));
@@ -274,11 +272,12 @@ impl<D: Domain> Env for Episode<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{hopper::Hopper, reach::Reach};
+    use crate::gymnasium::hopper::{self, Hopper};
+    use crate::reach::{self, Reach};
 
     /// One episode's bits.
     fn bits<D: Domain>(env: &mut Episode<D>) -> Vec<u32> {
-        let spec = env.spec;
+        let spec = env.task.spec;
         let (mut obs, action) = (vec![0.0; spec.obs_dim()], vec![0.3; spec.action_dim()]);
         env.reset(1, &mut obs).expect("reset");
         let mut bits = vec![];
@@ -291,9 +290,9 @@ mod tests {
     }
 
     /// A joint thrown to a speed ends the episode, if it must, and leaves no trace after a reset.
-    fn diverges_and_recovers<D: Domain>(speed: f32, must_diverge: bool) {
-        let mut env = Episode::<D>::new().expect("make");
-        let spec = env.spec;
+    fn diverges_and_recovers<D: Domain>(task: Task, speed: f32, must_diverge: bool) {
+        let mut env = Episode::<D>::new(task).expect("make");
+        let spec = env.task.spec;
         let (mut obs, action) = (vec![0.0; spec.obs_dim()], vec![0.0; spec.action_dim()]);
         let expected = bits(&mut env);
         for handle in env
@@ -315,12 +314,12 @@ mod tests {
                     matches!(error, EnvError::Diverged { step: 2, .. }),
                     "{error}"
                 );
-                assert!(error.to_string().contains(D::TASK.id), "{error}");
+                assert!(error.to_string().contains(env.task.id), "{error}");
                 let again = env.step(&action, &mut obs);
                 assert_eq!(
                     again,
                     Err(EnvError::EpisodeOver {
-                        task: D::TASK.id,
+                        task: env.task.id,
                         step: 2
                     })
                 );
@@ -329,7 +328,7 @@ mod tests {
                 bits(&mut env),
                 expected,
                 "{} is not as new after a reset",
-                D::TASK.id
+                env.task.id
             );
         }
     }
@@ -337,12 +336,12 @@ mod tests {
     #[test]
     fn divergence_is_reported_and_forgotten() {
         for speed in [f32::NAN, f32::INFINITY, f32::MAX, 1e15, 1e5] {
-            diverges_and_recovers::<Hopper>(speed, true);
-            diverges_and_recovers::<Reach>(speed, true);
+            diverges_and_recovers::<Hopper>(hopper::TASK, speed, true);
+            diverges_and_recovers::<Reach>(reach::TASK, speed, true);
         }
         for speed in [1e2, 1e3, 9e3] {
-            diverges_and_recovers::<Hopper>(speed, false);
-            diverges_and_recovers::<Reach>(speed, false);
+            diverges_and_recovers::<Hopper>(hopper::TASK, speed, false);
+            diverges_and_recovers::<Reach>(reach::TASK, speed, false);
         }
     }
 }

@@ -28,7 +28,7 @@ mod env;
 mod episode;
 mod error;
 mod gantry;
-mod hopper;
+mod gymnasium;
 mod reach;
 pub mod reward;
 mod robot;

@@ -66,6 +66,23 @@ const FIELDS: &[Field] = &[
     Field::new("goal_z", "m", GOAL_LOW[2], GOAL_HIGH[2]),
 ];
 
+pub(crate) const TASK: Task = Task {
+    id: "reach",
+    family: "metaworld",
+    tags: &["dense-reward", "goal"],
+    version: 1,
+    reward: "10 within 5 cm of the goal, with a long tail that falls to 1 at 5 cm plus the initial distance",
+    success: "the hand is within 5 cm of the goal",
+    spec: Spec {
+        fields: FIELDS,
+        actions: &["target_dx", "target_dy", "target_dz", "grip"],
+        control_period: SUBSTEP as f64 * FRAME_SKIP as f64,
+        horizon: 250,
+        reward_bounds: Some((0.0, MAX_REWARD as f32)),
+    },
+    make: Episode::<Reach>::make,
+};
+
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Reach {
     hand: Gantry,
@@ -87,25 +104,9 @@ impl Reach {
 }
 
 impl Domain for Reach {
-    const TASK: Task = Task {
-        id: "reach",
-        family: "metaworld",
-        tags: &["dense-reward", "goal"],
-        version: 1,
-        reward: "10 within 5 cm of the goal, with a long tail that falls to 1 at 5 cm plus the initial distance",
-        success: "the hand is within 5 cm of the goal",
-        spec: Spec {
-            fields: FIELDS,
-            actions: &["target_dx", "target_dy", "target_dz", "grip"],
-            control_period: SUBSTEP as f64 * FRAME_SKIP as f64,
-            horizon: 250,
-            reward_bounds: Some((0.0, MAX_REWARD as f32)),
-        },
-        make: Episode::<Self>::make,
-    };
     const SUBSTEPS: usize = FRAME_SKIP;
 
-    fn build() -> Result<(World, Self), EnvError> {
+    fn build(task: &Task) -> Result<(World, Self), EnvError> {
         let mut world = World::new(SUBSTEP);
         // Nothing is grasped and nothing collides: one solver iteration is exact.
         world.0.integration_parameters.num_solver_iterations = 1;
@@ -113,7 +114,7 @@ impl Domain for Reach {
         let table = ColliderBuilder::new(SharedShape::cuboid(x, y, z)).translation(centre.into());
         world.0.insert(RigidBodyBuilder::fixed(), table);
         let refused = EnvError::Build {
-            task: Self::TASK.id,
+            task: task.id,
             what: "a joint of the hand",
         };
         let hand = Gantry::build(&mut world, HAND_START).ok_or(refused)?;

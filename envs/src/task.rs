@@ -1,7 +1,6 @@
 //! The registry of tasks.
 
-use crate::episode::Domain;
-use crate::{Env, EnvError, Spec, hopper, reach};
+use crate::{Env, EnvError, Spec, gymnasium, reach};
 
 /// A registered task: everything a list, a help text or a paper's table says about it.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +19,7 @@ pub struct Task {
     pub success: &'static str,
     /// The task's promises.
     pub spec: Spec,
-    pub(crate) make: fn() -> Result<Box<dyn Env>, EnvError>,
+    pub(crate) make: fn(Self) -> Result<Box<dyn Env>, EnvError>,
 }
 
 impl Task {
@@ -29,15 +28,12 @@ impl Task {
     /// # Errors
     /// [`EnvError::Build`], a defect of the task.
     pub fn make(&self) -> Result<Box<dyn Env>, EnvError> {
-        (self.make)()
+        (self.make)(*self)
     }
 }
 
 /// Every task, in the order in which documentation lists them.
-pub const TASKS: &[Task] = &[
-    hopper::Hopper::TASK, //
-    reach::Reach::TASK,
-];
+pub const TASKS: &[Task] = &[gymnasium::hopper::TASK, reach::TASK];
 
 /// The task with this id.
 ///

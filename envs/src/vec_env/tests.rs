@@ -22,7 +22,7 @@ const TASK: Task = Task {
         horizon: 5,
         reward_bounds: None,
     },
-    make: || Ok(Box::new(Faulty(u32::MAX))),
+    make: |_| Ok(Box::new(Faulty(u32::MAX))),
 };
 
 impl Env for Faulty {

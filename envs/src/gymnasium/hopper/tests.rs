@@ -25,11 +25,11 @@ struct Trajectory {
 type Transition = (State, [f32; 3], State, [f32; 11], f32, bool);
 
 fn fixture() -> Fixture {
-    serde_json::from_str(include_str!("../../tests/mujoco/hopper.json")).expect("fixture")
+    serde_json::from_str(include_str!("../../../tests/mujoco/hopper.json")).expect("fixture")
 }
 
 fn hopper() -> (World, Hopper) {
-    Hopper::build().expect("hopper builds")
+    Hopper::build(&TASK).expect("hopper builds")
 }
 
 fn step(world: &mut World, hopper: &mut Hopper, action: &[f32]) {

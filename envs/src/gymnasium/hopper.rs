@@ -115,6 +115,23 @@ const FIELDS: &[Field] = &[
     Field::new("foot_rate", "rad/s", -MAX_SPEED, MAX_SPEED),
 ];
 
+pub(crate) const TASK: Task = Task {
+    id: "hopper",
+    family: "gymnasium",
+    tags: &["dense-reward", "terminates"],
+    version: 1,
+    reward: "1 while healthy, plus forward velocity of the torso (m/s), minus 0.001 |action|²",
+    success: "none is defined, as in Gymnasium: always false",
+    spec: Spec {
+        fields: FIELDS,
+        actions: &["thigh_torque", "leg_torque", "foot_torque"],
+        control_period: PERIOD as f64,
+        horizon: 1000,
+        reward_bounds: None,
+    },
+    make: Episode::<Hopper>::make,
+};
+
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Hopper {
     pub(crate) robot: Robot,
@@ -149,27 +166,11 @@ impl Hopper {
 }
 
 impl Domain for Hopper {
-    const TASK: Task = Task {
-        id: "hopper",
-        family: "gymnasium",
-        tags: &["dense-reward", "terminates"],
-        version: 1,
-        reward: "1 while healthy, plus forward velocity of the torso (m/s), minus 0.001 |action|²",
-        success: "none is defined, as in Gymnasium: always false",
-        spec: Spec {
-            fields: FIELDS,
-            actions: &["thigh_torque", "leg_torque", "foot_torque"],
-            control_period: PERIOD as f64,
-            horizon: 1000,
-            reward_bounds: None,
-        },
-        make: Episode::<Self>::make,
-    };
     const SUBSTEPS: usize = FRAME_SKIP;
 
-    fn build() -> Result<(World, Self), EnvError> {
+    fn build(task: &Task) -> Result<(World, Self), EnvError> {
         let mut world = World::compliant(SUBSTEP, CONTACT_SOFTNESS, FLOOR_FRICTION);
-        let robot = Robot::build(&mut world, Self::TASK.id, ROBOT, MOTORS, LIMIT_SOFTNESS)?;
+        let robot = Robot::build(&mut world, task.id, ROBOT, MOTORS, LIMIT_SOFTNESS)?;
         let standing = [0.0, TORSO_HEIGHT, 0.0, 0.0, 0.0, 0.0];
         robot.set_state(&mut world, &standing, &[0.0; 6]);
         Ok((

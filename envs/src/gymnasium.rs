@@ -1,0 +1,3 @@
+//! The five walkers of Gymnasium's MuJoCo family, version 5.
+
+pub(crate) mod hopper;
