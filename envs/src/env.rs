@@ -27,6 +27,11 @@ impl Field {
         }
     }
 
+    /// A field that is always this value, kept so that an original's layout stays whole.
+    pub const fn constant(name: &'static str, unit: &'static str, value: f32) -> Self {
+        Self::new(name, unit, value, value)
+    }
+
     /// A field that promises no bounds.
     pub const fn unbounded(name: &'static str, unit: &'static str) -> Self {
         Self::new(name, unit, f32::NEG_INFINITY, f32::INFINITY)

@@ -27,6 +27,8 @@
 mod env;
 mod episode;
 mod error;
+#[cfg(test)]
+mod fidelity;
 mod gantry;
 mod gymnasium;
 mod reach;

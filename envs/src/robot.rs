@@ -7,6 +7,8 @@
 
 use crate::EnvError;
 use crate::world::World;
+#[cfg(test)]
+use nalgebra::DVector;
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -212,6 +214,8 @@ pub(crate) struct Robot {
     handle: MultibodyJointHandle,
     /// Bodies of the table, in its order.
     bodies: Vec<RigidBodyHandle>,
+    /// Geoms of the table, body by body.
+    geoms: Vec<ColliderHandle>,
     /// Hinges and slides, in the table's order.
     dofs: Vec<Dof>,
     /// Of a free root: the centre of mass in the table's frame. rapier wants it at the origin.
@@ -269,6 +273,7 @@ impl Robot {
     ) -> Result<Self, EnvError> {
         let refused = |what| EnvError::Build { task, what };
         let mut bodies: Vec<RigidBodyHandle> = vec![];
+        let mut geoms = vec![];
         let mut free = None;
         // Joints to look up once all links exist: handle, axis in rapier, index in the joint, spec.
         let mut joints: Vec<(MultibodyJointHandle, usize, usize, &Joint)> = vec![];
@@ -281,7 +286,7 @@ impl Robot {
                 Vector::ZERO
             };
             for geom in body.geoms {
-                world.0.insert_collider(geom.collider(offset), Some(handle));
+                geoms.push(world.0.insert_collider(geom.collider(offset), Some(handle)));
             }
             let [w, x, y, z] = body.rotation;
             let rotation = match Rotation::from_xyzw(x, y, z, w) {
@@ -405,6 +410,7 @@ impl Robot {
         Ok(Self {
             handle,
             bodies,
+            geoms,
             dofs,
             free,
             motors,
@@ -428,6 +434,14 @@ impl Robot {
     /// The table's `index`-th body.
     pub fn body<'w>(&self, world: &'w World, index: usize) -> &'w RigidBody {
         &world.0.bodies[self.bodies[index]]
+    }
+
+    /// What touches the robot: index of the geom, point (m) and force on it (N), in the world.
+    pub fn contacts(&self, world: &World) -> impl Iterator<Item = (usize, Vector, Vector)> {
+        world.contacts().filter_map(|c| {
+            let geom = self.geoms.iter().position(|&g| g == c.collider)?;
+            Some((geom, c.point, c.force))
+        })
     }
 
     /// Coordinate of the `index`-th hinge or slide (rad or m).
@@ -512,6 +526,23 @@ impl Robot {
                 velocity[dof.velocity] = v;
             }
         });
+    }
+
+    /// Armature, damping, stiffness and range of the `index`-th hinge or slide.
+    #[cfg(test)]
+    pub fn passive(&self, world: &World, index: usize) -> (f32, f32, f32, Option<[f32; 2]>) {
+        let (dof, mb) = (self.dofs[index], self.multibody(world).expect("a robot"));
+        let joint = &mb.link(dof.link).expect("a link").joint().data;
+        let limited = joint.limit_axes.bits() >> dof.axis & 1 == 1;
+        let range = limited.then(|| [joint.limits[dof.axis].min, joint.limits[dof.axis].max]);
+        let of = |all: &DVector<f32>| all[dof.velocity];
+        (of(mb.armature()), of(mb.damping()), dof.stiffness, range)
+    }
+
+    /// Joint and gear of the `index`-th motor.
+    #[cfg(test)]
+    pub fn motor(&self, index: usize) -> Option<(usize, f32)> {
+        self.motors.get(index).map(|m| (m.dof, m.gear))
     }
 
     /// Runs the motors at `action` until it is called again.

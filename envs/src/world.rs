@@ -191,6 +191,51 @@ impl World {
         }
     }
 
+    /// The forces of every contact in the last rapier step, on each of the two colliders.
+    pub fn contacts(&self) -> impl Iterator<Item = Contact> {
+        let per_second = 1.0 / self.0.integration_parameters.dt;
+        self.0.narrow_phase.contact_pairs().flat_map(move |pair| {
+            let place = self.0.colliders.get(pair.collider1).map(|c| *c.position());
+            pair.manifolds().iter().flat_map(move |manifold| {
+                let place = place.unwrap_or_default()
+                    * manifold.subshape_pos1().copied().unwrap_or_default();
+                let touching = manifold.points.iter().filter(|p| p.data.impulse > 0.0);
+                touching.flat_map(move |p| {
+                    let along = p.data.impulse * -manifold.data.normal;
+                    let force = (along + p.data.warmstart_tangent_world) * per_second;
+                    let point = place * p.local_p1;
+                    let on = |collider, force| Contact {
+                        collider,
+                        point,
+                        force,
+                    };
+                    [on(pair.collider1, force), on(pair.collider2, -force)]
+                })
+            })
+        })
+    }
+
+    /// Takes away contacts and joint limits, for comparisons in free motion.
+    #[cfg(test)]
+    pub fn unbind(&mut self) {
+        for (_, collider) in self.0.colliders.iter_mut() {
+            collider.set_collision_groups(InteractionGroups::none());
+        }
+        let joints: Vec<_> = self
+            .0
+            .multibody_joints
+            .iter()
+            .map(|(handle, ..)| handle)
+            .collect();
+        for joint in joints {
+            self.edit(joint, |mb, link| {
+                if let Some(link) = mb.link_mut(link) {
+                    link.joint.data.limit_axes = JointAxesMask::empty();
+                }
+            });
+        }
+    }
+
     /// Measures the world against what rigid bodies can do.
     pub fn health(&self) -> Health {
         let speeds = self.0.bodies.iter().map(|(_, b)| b.linvel().length());
@@ -219,6 +264,15 @@ impl World {
             anchor_drift: largest(drifts),
         }
     }
+}
+
+/// What a contact does to one of its colliders.
+pub(crate) struct Contact {
+    pub collider: ColliderHandle,
+    /// m, in the world.
+    pub point: Vector,
+    /// N, in the world.
+    pub force: Vector,
 }
 
 /// The largest of the values and 0; NaN if there is one.

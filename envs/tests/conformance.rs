@@ -104,7 +104,7 @@ fn registry_is_well_formed() {
         } = task.spec;
         assert!(!actions.is_empty() && control_period > 0.0 && horizon > 0);
         for (i, f) in fields.iter().enumerate() {
-            assert!(f.low < f.high, "{}: bounds of {}", task.id, f.name);
+            assert!(f.low <= f.high, "{}: bounds of {}", task.id, f.name);
             assert_eq!(
                 task.spec.index_of(f.name),
                 Some(i),
@@ -165,17 +165,24 @@ fn specifications_are_obeyed_and_nothing_is_constant() {
             }
         }
         for (field, varied) in driver.spec.fields.iter().zip(varied) {
-            assert!(varied, "{}: {} is constant", task.id, field.name);
+            let constant = field.low == field.high;
+            assert!(
+                varied != constant,
+                "{}: {} is constant",
+                task.id,
+                field.name
+            );
         }
     }
 }
 
-/// Extremes find what random actions do not: every corner of the action box, held for an episode.
+/// Extremes find what random actions do not: corners of the action box, held for an episode.
 #[test]
 fn bounds_hold_under_held_extremes() {
     for task in TASKS {
         let mut driver = Driver::new(task, 3);
-        for corner in 0..1_u32 << task.spec.action_dim() {
+        let corners = 1_u32 << task.spec.action_dim();
+        for corner in (0..corners).step_by((corners as usize / 16 + 1) | 1) {
             let action: Vec<f32> = (0..task.spec.action_dim())
                 .map(|i| if corner >> i & 1 == 1 { 1.0 } else { -1.0 })
                 .collect();

@@ -1,6 +1,7 @@
 //! Hopper against MuJoCo and Gymnasium; `tests/mujoco/fixtures.py` wrote the fixture.
 
 use super::*;
+use crate::fidelity::{Bars, Twin};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -236,4 +237,18 @@ fn survives_thrashing() {
     assert!((0.0..1.5).contains(&z), "torso at {z} m");
     assert_eq!(across, 0.0, "friction across the plane");
     assert!(along > 0.1, "no friction along the plane");
+}
+
+#[test]
+fn moves_as_in_mujoco() {
+    let json = include_str!("../../../tests/mujoco/gym_hopper.json");
+    let twin = Twin::<Hopper>::new(&[TASK], "gym_hopper", json, |d| &d.robot);
+    twin.judges_as_gymnasium(1.0);
+    twin.moves_as_in_mujoco(&Bars {
+        flight: 0.005,
+        swing: 0.005,
+        limits: 0.1,
+        landings: [0.1, 0.5, 1.0],
+        rest: 0.02,
+    });
 }
