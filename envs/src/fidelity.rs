@@ -221,7 +221,7 @@ impl<D: Domain> Twin<D> {
     }
 
     /// Masses, inertias, joints and motors are the model's.
-    pub fn is_the_same_robot(&mut self) {
+    fn is_the_same_robot(&mut self) {
         let (world, domain) = self.build(&self.tasks[0]);
         let robot = (self.robot)(&domain);
         let (mut mass_error, mut inertia_error, mut total) = (0.0_f32, 0.0_f32, 0.0);
@@ -317,7 +317,7 @@ impl<D: Domain> Twin<D> {
         worst
     }
 
-    pub fn flies(&mut self, bars: &Bars) {
+    fn flies(&mut self, bars: &Bars) {
         let own = self.flight_error(&self.fixture.flight, 1);
         let finer = self.flight_error(&self.fixture.flight, 4);
         let swing = self.flight_error(&self.fixture.swing, 1);
@@ -349,7 +349,8 @@ impl<D: Domain> Twin<D> {
         );
     }
 
-    pub fn stops_at_limits(&mut self, bars: &Bars) {
+    /// The largest hinge error while the robot meets its joint limits, contacts or none.
+    fn limits_error(&self) -> f32 {
         let mut worst = 0.0_f32;
         for track in &self.fixture.limits {
             let (mut world, mut domain) = self.build(&self.tasks[0]);
@@ -359,6 +360,11 @@ impl<D: Domain> Twin<D> {
                 worst = worst.max(self.apart(&self.get(&world, &domain), state));
             }
         }
+        worst
+    }
+
+    fn stops_at_limits(&mut self, bars: &Bars) {
+        let worst = self.limits_error();
         self.note(
             "limits, 0.2 s from the reset pose under full torques: largest hinge error (rad)",
             format!("{worst:.4}"),
@@ -367,17 +373,15 @@ impl<D: Domain> Twin<D> {
         assert!(worst <= bars.limits, "limits: {worst} rad");
     }
 
-    pub fn lands(&mut self, bars: &Bars) {
-        let Some(landings) = &self.fixture.landings else {
-            return;
-        };
+    /// Root mean square errors as in [`Bars::landings`], and the deepest penetrations, ours and
+    /// MuJoCo's.
+    fn landing_error(&self) -> ([f32; 3], f32, f32) {
         let hinges = self.hinges();
         let free = self.fixture.coordinates[0].kind == "free";
-        let root = if free { 0..3 } else { 0..2 };
-        let rates = if free { 6 } else { 2 };
+        let (root, rates) = if free { (0..3, 6) } else { (0..2, 2) };
         let (mut angle, mut speed, mut rate) = (Rms::default(), Rms::default(), Rms::default());
-        let (mut deepest, mut theirs_deepest) = (0.0_f32, 0.0_f32);
-        for track in landings {
+        let (mut deepest, mut theirs) = (0.0_f32, 0.0_f32);
+        for track in self.fixture.landings.iter().flatten() {
             let (mut world, mut domain) = self.build(&self.tasks[0]);
             self.set(&mut world, &domain, &track.start);
             for (controls, state) in track.actions.iter().zip(&track.states) {
@@ -389,10 +393,16 @@ impl<D: Domain> Twin<D> {
                 root.clone().for_each(|i| speed.add(ours.1[i] - state.1[i]));
                 (rates..ours.1.len()).for_each(|i| rate.add(ours.1[i] - state.1[i]));
             }
-            theirs_deepest = theirs_deepest.max(track.penetration);
+            theirs = theirs.max(track.penetration);
         }
-        let got = [angle.value(), speed.value(), rate.value()];
-        let falls = landings.len();
+        ([angle, speed, rate].map(|r| r.value()), deepest, theirs)
+    }
+
+    fn lands(&mut self, bars: &Bars) {
+        let Some(falls) = self.fixture.landings.as_ref().map(Vec::len) else {
+            return;
+        };
+        let (got, deepest, theirs) = self.landing_error();
         self.note(
             &format!("{falls} landings: root mean square error of hinges (rad), root (m/s), rates (rad/s)"),
             format!("{:.3}, {:.3}, {:.3}", got[0], got[1], got[2]),
@@ -401,44 +411,45 @@ impl<D: Domain> Twin<D> {
         self.note(
             "the same: deepest penetration (mm)",
             format!("{:.1}", 1e3 * deepest),
-            format!("{:.1}", 1e3 * theirs_deepest),
+            format!("{:.1}", 1e3 * theirs),
         );
-        for (got, bar) in got.iter().zip(bars.landings) {
-            assert!(*got <= bar, "landings: {got:?} against {:?}", bars.landings);
-        }
+        let met = got.iter().zip(bars.landings).all(|(got, bar)| *got <= bar);
+        assert!(met, "landings: {got:?} against {:?}", bars.landings);
     }
 
-    pub fn rests(&mut self, bars: &Bars) {
+    /// Height of the root and penetration after 4 s without torques: ours, MuJoCo's, ours, MuJoCo's.
+    fn resting(&self) -> (f32, f32, f32, f32) {
         let Some(rest) = &self.fixture.rest else {
-            return;
+            return (0.0, 0.0, 0.0, 0.0);
         };
         let (mut world, mut domain) = self.build(&self.tasks[0]);
         let velocities = vec![0.0; (self.robot)(&domain).velocity_count()];
         self.set(&mut world, &domain, &(rest.start.clone(), velocities));
-        let idle: Vec<f32> = self.fixture.action_range.iter().map(|_| 0.0).collect();
+        let idle = vec![0.0; self.fixture.action_range.len()];
         let period = self.fixture.timestep * self.fixture.frame_skip as f32;
         for _ in 0..(4.0 / period) as usize {
             self.step(&mut world, &mut domain, &idle, 1);
         }
-        let z = match self.fixture.coordinates[0].kind.as_str() {
-            "free" => 2,
-            _ => self
-                .fixture
-                .coordinates
-                .iter()
-                .position(|c| c.name == "rootz")
-                .expect("rootz"),
-        };
-        let (ours, depth) = (self.get(&world, &domain).0[z], world.health().penetration);
-        let (height, penetration) = (rest.qpos[z], rest.penetration);
+        let slide = |c: &Coordinate| c.name == "rootz";
+        let z = self.fixture.coordinates.iter().position(slide).unwrap_or(2); // 2: of a free root
+        let ours = self.get(&world, &domain).0[z];
+        let depth = world.health().penetration;
+        (ours, rest.qpos[z], depth, rest.penetration)
+    }
+
+    fn rests(&mut self, bars: &Bars) {
+        if self.fixture.rest.is_none() {
+            return;
+        }
+        let (ours, theirs, depth, theirs_depth) = self.resting();
         self.note(
             "at rest after 4 s: height of the root (m), penetration (mm)",
             format!("{ours:.4}, {:.1}", 1e3 * depth),
-            format!("{height:.4}, {:.1}", 1e3 * penetration),
+            format!("{theirs:.4}, {:.1}", 1e3 * theirs_depth),
         );
         assert!(
-            (ours - height).abs() <= bars.rest,
-            "rests at {ours} m, MuJoCo {height}"
+            (ours - theirs).abs() <= bars.rest,
+            "rests at {ours} m, MuJoCo {theirs}"
         );
     }
 

@@ -120,6 +120,8 @@ pub(crate) struct Geom {
 pub(crate) enum Solid {
     /// Ends of the axis, radius.
     Capsule([f32; 3], [f32; 3], f32),
+    /// Centre, angle of the axis from z about y, half the axis, radius.
+    Pitched([f32; 3], f32, f32, f32),
     /// Centre, radius.
     Ball([f32; 3], f32),
     /// Centre, half edges.
@@ -147,6 +149,11 @@ impl Geom {
         let builder = match self.solid {
             Solid::Capsule(a, b, radius) => {
                 ColliderBuilder::new(SharedShape::capsule(at(a), at(b), radius))
+            }
+            Solid::Pitched(centre, angle, half, radius) => {
+                let reach = Vector::new(libm::sinf(angle), 0.0, libm::cosf(angle)) * half;
+                let centre = at(centre);
+                ColliderBuilder::new(SharedShape::capsule(centre - reach, centre + reach, radius))
             }
             Solid::Ball(centre, radius) => ColliderBuilder::ball(radius).translation(at(centre)),
             Solid::Cuboid(centre, half) => {
