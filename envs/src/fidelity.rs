@@ -8,7 +8,6 @@ use crate::episode::{Domain, Episode};
 use crate::robot::Robot;
 use crate::world::World;
 use crate::{End, Env, Task};
-use rapier3d::prelude::*;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -157,7 +156,7 @@ impl<D: Domain> Twin<D> {
         }
     }
 
-    pub fn build(&self, task: &Task) -> (World, D) {
+    fn build(&self, task: &Task) -> (World, D) {
         D::build(task).unwrap_or_else(|e| panic!("{e}"))
     }
 

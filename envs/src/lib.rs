@@ -24,6 +24,7 @@
 //! [`TASKS`].
 #![forbid(unsafe_code)]
 
+mod compliance;
 mod env;
 mod episode;
 mod error;

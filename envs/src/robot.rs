@@ -6,6 +6,7 @@
 //! linear velocity in the world and angular velocity in its own frame.
 
 use crate::EnvError;
+use crate::compliance::{Impedance, SoftJoint};
 use crate::world::World;
 #[cfg(test)]
 use nalgebra::DVector;
@@ -203,6 +204,27 @@ fn ellipsoid(half: [f32; 3]) -> ColliderBuilder {
     ColliderBuilder::convex_hull(&points).unwrap_or_else(|| ColliderBuilder::ball(half[2]))
 }
 
+/// How joint limits yield.
+#[derive(Clone, Copy)]
+pub(crate) enum Limits {
+    /// As springs of this frequency (Hz) and damping ratio.
+    Spring(f32, f32),
+    /// As MuJoCo's.
+    Soft(Impedance),
+}
+
+impl From<(f32, f32)> for Limits {
+    fn from((frequency, ratio): (f32, f32)) -> Self {
+        Self::Spring(frequency, ratio)
+    }
+}
+
+impl From<Impedance> for Limits {
+    fn from(impedance: Impedance) -> Self {
+        Self::Soft(impedance)
+    }
+}
+
 /// A degree of freedom: where rapier keeps it.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Dof {
@@ -276,9 +298,10 @@ impl Robot {
         task: &'static str,
         table: &[Body],
         motors: &[(&str, f32)],
-        limits: (f32, f32),
+        limits: impl Into<Limits>,
     ) -> Result<Self, EnvError> {
         let refused = |what| EnvError::Build { task, what };
+        let limits = limits.into();
         let mut bodies: Vec<RigidBodyHandle> = vec![];
         let mut geoms = vec![];
         let mut free = None;
@@ -367,11 +390,13 @@ impl Robot {
                 let mut joint = GenericJointBuilder::new(!free_axes & JointAxesMask::all())
                     .contacts_enabled(false)
                     .local_frame1(pose * Pose::from_parts(anchor, turn))
-                    .local_frame2(Pose::from_parts(anchor, turn))
-                    .softness(SpringCoefficients::new(limits.0, limits.1));
-                for (spec, &axis) in group.iter().zip(&axes) {
-                    if let Some(range) = spec.range {
-                        joint = joint.limits(AXES[axis], range);
+                    .local_frame2(Pose::from_parts(anchor, turn));
+                if let Limits::Spring(frequency, ratio) = limits {
+                    joint = joint.softness(SpringCoefficients::new(frequency, ratio));
+                    for (spec, &axis) in group.iter().zip(&axes) {
+                        if let Some(range) = spec.range {
+                            joint = joint.limits(AXES[axis], range);
+                        }
                     }
                 }
                 let joint = world
@@ -394,7 +419,7 @@ impl Robot {
                 .ok_or(refused("a motor's joint is unknown"))
         };
         let motors = motors.iter().map(motor).collect::<Result<_, _>>()?;
-        let mut dofs = vec![];
+        let (mut dofs, mut soft) = (vec![], vec![]);
         for (handle, axis, before, spec) in joints {
             world.edit(handle, |mb, link| {
                 let Some(first) = mb.link(link).map(|l| l.assembly_id()) else {
@@ -412,16 +437,25 @@ impl Robot {
                     velocity,
                     stiffness: spec.stiffness,
                 });
+                if let Limits::Soft(impedance) = limits {
+                    let limit = spec.range.map(|range| (range, impedance));
+                    soft.push(SoftJoint::new(link, axis, velocity, limit));
+                }
             });
         }
-        Ok(Self {
+        if !soft.is_empty() {
+            world.1.add(handle, soft);
+        }
+        let robot = Self {
             handle,
             bodies,
             geoms,
             dofs,
             free,
             motors,
-        })
+        };
+        world.prime();
+        Ok(robot)
     }
 
     /// Length of `positions`.
@@ -541,7 +575,8 @@ impl Robot {
         let (dof, mb) = (self.dofs[index], self.multibody(world).expect("a robot"));
         let joint = &mb.link(dof.link).expect("a link").joint().data;
         let limited = joint.limit_axes.bits() >> dof.axis & 1 == 1;
-        let range = limited.then(|| [joint.limits[dof.axis].min, joint.limits[dof.axis].max]);
+        let hard = limited.then(|| [joint.limits[dof.axis].min, joint.limits[dof.axis].max]);
+        let range = hard.or(world.1.range(dof.velocity));
         let of = |all: &DVector<f32>| all[dof.velocity];
         (of(mb.armature()), of(mb.damping()), dof.stiffness, range)
     }

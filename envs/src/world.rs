@@ -1,5 +1,6 @@
 //! A rapier world that can be copied, stored and trusted.
 
+use crate::compliance::Compliance;
 use crate::scene::{Geom, Role, Shape};
 use rapier3d::parry::shape::TypedShape;
 use rapier3d::prelude::*;
@@ -10,8 +11,7 @@ const MAX_SPEED: f32 = 1e4;
 
 /// [`PhysicsWorld`] with what a benchmark needs of it: copies, health, joint coordinates.
 #[derive(Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct World(pub PhysicsWorld);
+pub(crate) struct World(pub PhysicsWorld, pub Compliance);
 
 impl World {
     /// An empty world with z up, stepping `dt` seconds at a time.
@@ -27,7 +27,7 @@ impl World {
         p.max_ccd_substeps = 0;
         p.contact_recycling = false;
         p.friction_model = FrictionModel::Coulomb;
-        Self(world)
+        Self(world, Compliance::default())
     }
 
     /// A world of compliant contacts (natural frequency in Hz, damping ratio), as MuJoCo's are,
@@ -37,6 +37,8 @@ impl World {
         let mut world = Self::new(dt);
         let p = &mut world.0.integration_parameters;
         p.num_solver_iterations = 1;
+        // Contacts and limits of light links pull at each other.
+        p.num_internal_pgs_iterations = 4;
         p.num_internal_stabilization_iterations = 0;
         p.contact_softness = SpringCoefficients::new(contact.0, contact.1);
         p.static_contact_softness = p.contact_softness;
@@ -51,6 +53,7 @@ impl World {
     /// workspaces that carry no state from step to step, so each world keeps its own.
     pub fn copy_from(&mut self, other: &Self) {
         let (to, from) = (&mut self.0, &other.0);
+        self.1.clone_from(&other.1);
         to.gravity = from.gravity;
         to.integration_parameters = from.integration_parameters;
         to.islands.clone_from(&from.islands);
@@ -75,6 +78,8 @@ impl World {
     /// rapier's motors panic on a NaN.
     pub fn step(&mut self) -> Result<(), &'static str> {
         self.check()?;
+        let dt = self.0.integration_parameters.dt;
+        self.1.push(&mut self.0.multibody_joints, dt);
         self.0.step();
         self.check()
     }
@@ -103,6 +108,18 @@ impl World {
         self.place(joint, |mb, _| mb.damping_mut().fill(0.0));
     }
 
+    /// Takes a step in which nothing moves: limits ask for the mass matrix before the first one.
+    pub fn prime(&mut self) {
+        let gravity = std::mem::replace(&mut self.0.gravity, Vector::ZERO);
+        let parameters = self.0.integration_parameters;
+        self.0
+            .integration_parameters
+            .normalized_max_corrective_velocity = 0.0;
+        self.0.step();
+        self.0.integration_parameters = parameters;
+        self.0.gravity = gravity;
+    }
+
     /// Edits the multibody that `joint` belongs to, given the joint's link id.
     pub fn edit(&mut self, joint: MultibodyJointHandle, edit: impl FnOnce(&mut Multibody, usize)) {
         if let Some((mb, link)) = self.0.multibody_joints.get_mut(joint) {
@@ -112,12 +129,25 @@ impl World {
 
     /// Edits coordinates or velocities of a multibody and moves its bodies accordingly.
     pub fn place(&mut self, joint: MultibodyJointHandle, edit: impl FnOnce(&mut Multibody, usize)) {
+        self.1.forget();
         let bodies = &mut self.0.bodies;
         if let Some((mb, link)) = self.0.multibody_joints.get_mut(joint) {
             mb.forward_kinematics(bodies, true);
             edit(mb, link);
             mb.forward_kinematics(bodies, false);
             mb.update_rigid_bodies(bodies, true);
+            // Where contacts will look for the geoms in the coming step.
+            for link in mb.links() {
+                let Some(body) = bodies.get(link.rigid_body_handle()) else {
+                    continue;
+                };
+                for &geom in body.colliders() {
+                    if let Some(geom) = self.0.colliders.get_mut(geom) {
+                        let local = geom.position_wrt_parent().copied().unwrap_or_default();
+                        geom.set_position(*body.position() * local);
+                    }
+                }
+            }
         }
     }
 
@@ -234,6 +264,7 @@ impl World {
                 }
             });
         }
+        self.1.free();
     }
 
     /// Measures the world against what rigid bodies can do.

@@ -6,6 +6,7 @@
 //! through each other in both),
 //! and an action outside [-1, 1] is clipped before the reward sees it.
 
+use crate::compliance::Impedance;
 use crate::episode::{Domain, Episode, Judgement, Random};
 use crate::robot::{BODY, Body, GEOM, Geom, HINGE, Joint, PLANAR, Robot, Solid};
 use crate::world::World;
@@ -17,10 +18,16 @@ const SUBSTEP: f32 = 0.01;
 const FRAME_SKIP: usize = 5;
 const PERIOD: f32 = SUBSTEP * FRAME_SKIP as f32;
 
-/// Natural frequency in Hz and damping ratio of ground contact.
-const CONTACT_SOFTNESS: (f32, f32) = (9.0, 0.7);
-/// The same of joint limits.
-const LIMIT_SOFTNESS: (f32, f32) = (12.0, 0.7);
+/// How limits yield, as in half_cheetah.xml.
+const LIMITS: Impedance = Impedance {
+    solref: (0.02, 1.0),
+    solimp: (0.0, 0.8, 0.03),
+};
+
+/// Natural frequency in Hz and damping ratio of ground contact: at rest it sinks in as far as
+/// MuJoCo's. Landings ask for no other between 8 and 30 Hz, 0.7 and 2: root mean square hinge errors
+/// stay within 0.041 to 0.044 rad, where MuJoCo's Euler and its RK4 differ by 0.022.
+const CONTACT_SOFTNESS: (f32, f32) = (12.0, 0.7);
 
 /// The robot, as in half_cheetah.xml.
 const ROBOT: &[Body] = &[
@@ -181,7 +188,7 @@ impl Domain for HalfCheetah {
 
     fn build(task: &Task) -> Result<(World, Self), EnvError> {
         let mut world = World::compliant(SUBSTEP, CONTACT_SOFTNESS, FRICTION);
-        let robot = Robot::build(&mut world, task.id, ROBOT, MOTORS, LIMIT_SOFTNESS)?;
+        let robot = Robot::build(&mut world, task.id, ROBOT, MOTORS, LIMITS)?;
         let x_before = 0.0;
         Ok((world, Self { robot, x_before }))
     }

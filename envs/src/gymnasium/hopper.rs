@@ -9,6 +9,7 @@
 //! beyond -1.6, far from any gait; rapier's contacts within one multibody are unstable), and an
 //! action outside [-1, 1] is clipped before the reward sees it.
 
+use crate::compliance::IMPEDANCE;
 use crate::episode::{Domain, Episode, Judgement, Random};
 use crate::robot::{BODY, Body, GEOM, Geom, HINGE, Joint, PLANAR, Robot, Solid, degrees};
 use crate::world::World;
@@ -26,8 +27,6 @@ const PERIOD: f32 = SUBSTEP * FRAME_SKIP as f32;
 // little closer still, but sink deeper.
 /// Natural frequency in Hz and damping ratio of ground contact.
 const CONTACT_SOFTNESS: (f32, f32) = (9.0, 0.7);
-/// The same of joint limits.
-const LIMIT_SOFTNESS: (f32, f32) = (12.0, 0.7);
 
 /// The robot, as in hopper.xml, but hinges at their bodies' own height and floor friction 1.
 const ROBOT: &[Body] = &[
@@ -119,7 +118,7 @@ pub(crate) const TASK: Task = Task {
     id: "hopper",
     family: "gymnasium",
     tags: &["dense-reward", "terminates"],
-    version: 1,
+    version: 2,
     reward: "1 while healthy, plus forward velocity of the torso (m/s), minus 0.001 |action|²",
     success: "none is defined, as in Gymnasium: always false",
     spec: Spec {
@@ -170,7 +169,7 @@ impl Domain for Hopper {
 
     fn build(task: &Task) -> Result<(World, Self), EnvError> {
         let mut world = World::compliant(SUBSTEP, CONTACT_SOFTNESS, FLOOR_FRICTION);
-        let robot = Robot::build(&mut world, task.id, ROBOT, MOTORS, LIMIT_SOFTNESS)?;
+        let robot = Robot::build(&mut world, task.id, ROBOT, MOTORS, IMPEDANCE)?;
         let standing = [0.0, TORSO_HEIGHT, 0.0, 0.0, 0.0, 0.0];
         robot.set_state(&mut world, &standing, &[0.0; 6]);
         Ok((
