@@ -11,7 +11,8 @@ fn speed(c: &mut Criterion) {
     for (name, unit) in workloads::WORKLOADS {
         let mut work = workloads::build(name).expect("every listed workload builds");
         let mut group = c.benchmark_group(*name);
-        group.sample_size(if *name == "env-step" { 100 } else { 10 });
+        let quick = matches!(*name, "env-step" | "reset");
+        group.sample_size(if quick { 100 } else { 10 });
         group.bench_function(*unit, |b| b.iter(&mut work));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release --example rate -- sac-update 5 [threads]` works for about 5 seconds (after a
 //! warm-up), each thread on its own copy and all at once, and prints the sum over threads.
+//! `rate tasks` prints the tasks that `env-step:TASK` and `reset:TASK` may name.
 
 #[path = "../benches/workloads/mod.rs"]
 mod workloads;
@@ -9,6 +10,8 @@ mod workloads;
 use std::process::ExitCode;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
+
+use prefbench_envs::TASKS;
 
 #[global_allocator]
 static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -20,22 +23,28 @@ fn main() -> ExitCode {
     else {
         return usage();
     };
-    if workloads::WORKLOADS.iter().all(|(known, _)| known != name) {
-        return usage();
+    if name == "tasks" {
+        TASKS.iter().for_each(|task| println!("{}", task.id));
+        return ExitCode::SUCCESS;
     }
     let start = Barrier::new(threads as usize);
-    let rates: Vec<f64> = std::thread::scope(|scope| {
+    let rates: Option<Vec<f64>> = std::thread::scope(|scope| {
         let runs: Vec<_> = (0..threads as usize)
             .map(|_| scope.spawn(|| rate(name, Duration::from_secs_f64(seconds), &start)))
             .collect();
-        runs.into_iter().filter_map(|run| run.join().ok()).collect()
+        let rates = runs.into_iter().map(|run| run.join().ok().flatten());
+        rates.collect()
     });
+    let Some(rates) = rates else {
+        return usage();
+    };
     println!("{:.3}", rates.iter().sum::<f64>());
     ExitCode::SUCCESS
 }
 
-fn rate(name: &str, time: Duration, start: &Barrier) -> f64 {
-    let mut work = workloads::build(name).expect("checked above");
+/// `None` if there is no such workload.
+fn rate(name: &str, time: Duration, start: &Barrier) -> Option<f64> {
+    let mut work = workloads::build(name)?;
     let warm_up = Instant::now();
     while warm_up.elapsed() < time / 5 {
         work();
@@ -46,7 +55,7 @@ fn rate(name: &str, time: Duration, start: &Barrier) -> f64 {
         work();
         units += 1;
     }
-    f64::from(units) / began.elapsed().as_secs_f64()
+    Some(f64::from(units) / began.elapsed().as_secs_f64())
 }
 
 fn usage() -> ExitCode {
@@ -54,5 +63,10 @@ fn usage() -> ExitCode {
     for (name, unit) in workloads::WORKLOADS {
         eprintln!("  {name:<14} {unit}");
     }
+    let tasks: Vec<_> = TASKS.iter().map(|task| task.id).collect();
+    eprintln!(
+        "env-step:TASK and reset:TASK take one of {}",
+        tasks.join(", ")
+    );
     ExitCode::FAILURE
 }

@@ -2,7 +2,7 @@
 
 The JAX and PyTorch updates get the same weights, batches and noise and must report the same
 losses. The reward ensemble must learn its labels, relabelling must not depend on the chunk, and
-the bare MuJoCo loop must step the same physics as Gymnasium's Hopper-v5.
+the bare MuJoCo loop must step the same physics as Gymnasium's environments and end like them.
 """
 
 import common  # first: it sets thread counts
@@ -17,6 +17,7 @@ import env_step
 import reward_torch
 import sac_jax
 import sac_torch
+from bodies import BODIES
 
 
 def sac_losses_agree(updates=100):
@@ -51,22 +52,33 @@ def reward_model_learns(updates=30):
     assert rewards[0].shape == (common.TRANSITIONS, 1) and np.ptp(rewards[0]) > 0
 
 
-def physics_is_gymnasiums(steps=15):
-    work, data = env_step.engine()
-    env = gymnasium.make("Hopper-v5").unwrapped
+def physics_is_gymnasiums(task, body, steps=15, episodes=20):
+    work, _, model, data = env_step.engine(task)
+    native = getattr(mujoco.mjtIntegrator, f"mjINT_{body.integrator.upper()}")
+    assert model.opt.integrator == native, f"{task}: another integrator"
+    env = gymnasium.make(body.env).unwrapped
     env.reset(seed=0)
     env.set_state(data.qpos.copy(), data.qvel.copy())
-    for action, _ in zip(env_step.actions(), range(steps)):
-        env.step(action)
-        work()
-        np.testing.assert_allclose(data.qpos, env.data.qpos, atol=1e-9)
-    rk4 = int(mujoco.mjtIntegrator.mjINT_RK4)
-    assert env.model.opt.integrator == rk4 and env.frame_skip == env_step.FRAME_SKIP
-    print(f"MuJoCo alone and Hopper-v5 agree over {steps} steps")
+    lengths, age = [], 0
+    for action in env_step.actions(env.action_space):
+        terminated = env.step(action)[2]
+        age += 1
+        assert bool(terminated) != bool(body.healthy(env.data.qpos)), f"{task}: another idea of health"
+        if not lengths and age <= steps and not terminated:
+            work()
+            np.testing.assert_allclose(data.qpos, env.data.qpos, atol=1e-9)
+        if terminated or age == env_step.RESET_EVERY:
+            lengths.append(age)
+            env.reset()
+            age = 0
+        if len(lengths) == episodes:
+            break
+    print(f"MuJoCo alone and {body.env} agree; episodes last {np.mean(lengths)} steps")
 
 
 if __name__ == "__main__":
     sac_losses_agree()
     reward_model_learns()
-    physics_is_gymnasiums()
+    for task, body in BODIES.items():
+        physics_is_gymnasiums(task, body)
     print("all checks pass")

@@ -110,12 +110,13 @@ def rate(work, seconds):
 
 
 def main(implementations):
-    """Command line of a peer: `SCRIPT IMPLEMENTATION [SECONDS]` prints units per second.
+    """Command line of a peer: `SCRIPT IMPLEMENTATION[:TASK] [SECONDS]` prints units per second.
 
-    `implementations` maps a name to a function that builds the `Work`.
+    `implementations` maps a name to a function that builds the `Work`, of the task if one is given.
     """
-    name = sys.argv[1] if len(sys.argv) > 1 else None
+    name, _, task = (sys.argv[1] if len(sys.argv) > 1 else "").partition(":")
     if name not in implementations:
-        sys.exit(f"usage: {sys.argv[0]} {{{','.join(implementations)}}} [SECONDS]")
+        sys.exit(f"usage: {sys.argv[0]} {{{','.join(implementations)}}}[:TASK] [SECONDS]")
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 5.0
-    print(f"{rate(implementations[name](), seconds):.3f}")
+    work = implementations[name](*[task] if task else [])
+    print(f"{rate(work, seconds):.3f}")

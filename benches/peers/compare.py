@@ -1,6 +1,6 @@
 """Sets prefbench's speed beside other implementations of the same work, on one core.
 
-    cargo build --release --example rate
+    cargo build --release --workspace --example rate --example throughput
     python benches/peers/compare.py
 
 Every round runs ours and then each peer, one process after another, so that a machine that slows
@@ -22,9 +22,12 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from bodies import BODIES
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PACKAGES = ("numpy", "mujoco", "gymnasium", "jax", "jaxlib", "optax", "torch")
+BUILD = "cargo build --release --workspace --example rate --example throughput"
 CRATES = ("rapier3d", "burn", "burn-flex", "gemm")
 
 
@@ -43,13 +46,30 @@ def torch(name, script, implementation):
 
 
 JAX = ("numpy", "jax", "optax")
-GYM = ("numpy", "mujoco", "gymnasium")
+
+
+def gym(name, implementation, task):
+    # Gymnasium's robots need imageio, which its bare package does not bring.
+    return Peer(name, "env_step.py", f"{implementation}:{task}", ("numpy", "mujoco", "gymnasium", "imageio"))
+
+
+def env_step(task):
+    """MuJoCo as Gymnasium ships the robot, with Euler where that is another, and Gymnasium."""
+    body = BODIES[task]
+    yield gym(f"MuJoCo {body.integrator} (as shipped)", "mujoco", task)
+    if body.integrator != "Euler":
+        yield gym("MuJoCo Euler", "mujoco-euler", task)
+    yield gym(f"Gymnasium {body.env}", "gymnasium", task)
+
+
+def reset(task):
+    yield gym("MuJoCo", "mujoco-reset", task)
+    yield gym(f"Gymnasium {BODIES[task].env}", "gymnasium-reset", task)
+
+
+OF_A_TASK = {"env-step": env_step, "reset": reset}
+"""Peers by task; on the command line the task follows a colon."""
 WORKLOADS = {
-    "env-step": (
-        Peer("MuJoCo RK4 (as shipped)", "env_step.py", "mujoco-rk4", GYM),
-        Peer("MuJoCo Euler", "env_step.py", "mujoco-euler", GYM),
-        Peer("Gymnasium Hopper-v5", "env_step.py", "gymnasium", GYM),
-    ),
     "sac-update": (
         Peer("JAX jit", "sac_jax.py", "jax-jit", JAX),
         Peer("JAX jit, scan of 10", "sac_jax.py", "jax-scan", JAX),
@@ -65,8 +85,12 @@ WORKLOADS = {
         torch("PyTorch, one chunk", "reward_torch.py", "relabel-torch-one-chunk"),
     ),
 }
-THREADS = "threads"
-"""Not a workload of its own: sac-update on two threads and cores over one thread and core."""
+TWO_OVER_ONE = {
+    "vec-env": ("throughput", lambda threads, seconds: ["hopper", "--threads", threads, "--seconds", seconds]),
+    "threads": ("rate", lambda threads, seconds: ["sac-update", seconds, threads]),
+}
+"""Two threads on two cores over one on one: the example and its arguments. `vec-env` steps 16
+copies of hopper a thread in one `VecEnv`; `threads` is sac-update of independent learners."""
 
 
 class Machine:
@@ -101,9 +125,10 @@ def spread(values):
 
 def show(label, rates, ratios=None):
     text = "{median:>10.{d}f} ({min:.{d}f}-{max:.{d}f})"
-    rate = text.format(**spread(rates), d=0 if statistics.median(rates) > 1000 else 2)
+    median = statistics.median(rates)
+    rate = text.format(**spread(rates), d=0 if median > 1000 else 2)
     ratio = "" if ratios is None else "{median:6.2f} ({min:.2f}-{max:.2f})".format(**spread(ratios))
-    print(f"  {label:<26}{rate:<32}{ratio}", flush=True)
+    print(f"  {label:<26}{rate:<32}{1e6 / median:>11.4g} µs  {ratio}", flush=True)
 
 
 def versions():
@@ -136,10 +161,18 @@ def present(peer):
     return not missing
 
 
+def peers_of(workload):
+    """None of a task that only we have."""
+    name, _, task = workload.partition(":")
+    if name in OF_A_TASK:
+        return OF_A_TASK[name](task) if task in BODIES else ()
+    return WORKLOADS[name]
+
+
 def compare(machine, binary, rounds, seconds, workload):
     """Ours and every peer of one workload, alternately."""
-    print(f"{workload}: units/s, and ours over theirs; median (min-max) of {rounds} rounds")
-    peers = [p for p in WORKLOADS[workload] if present(p)]
+    print(f"{workload}: units/s, time of a unit, ours over theirs; median (min-max) of {rounds} rounds")
+    peers = [p for p in peers_of(workload) if present(p)]
     ours, theirs = [], {p.name: [] for p in peers}
     for _ in range(rounds):
         ours.append(machine.rate([binary, workload, str(seconds)], seconds=seconds))
@@ -155,17 +188,17 @@ def compare(machine, binary, rounds, seconds, workload):
     return result
 
 
-def threads(machine, binary, rounds, seconds):
-    """sac-update of two independent learners on two cores, over one on one core."""
-    print(f"{THREADS}: sac-update updates/s, and two threads over one; of {rounds} rounds")
+def two_over_one(machine, binary, arguments, rounds, seconds, workload):
+    """The same on two threads and cores, over one."""
+    print(f"{workload}: units/s, time of a unit, two threads over one; of {rounds} rounds")
     if len(machine.cores) < 2:
         print("  skipped, needs two cores")
         return None
-    command = [binary, "sac-update", str(seconds)]
+    rate = lambda n: machine.rate([binary, *arguments(str(n), str(seconds))], cores=n, seconds=seconds)
     one, two = [], []
     for _ in range(rounds):
-        one.append(machine.rate([*command, "1"], seconds=seconds))
-        two.append(machine.rate([*command, "2"], cores=2, seconds=seconds))
+        one.append(rate(1))
+        two.append(rate(2))
     ratios = [b / a for a, b in zip(one, two)]
     show("one thread, one core", one)
     show("two threads, two cores", two, ratios)
@@ -176,28 +209,41 @@ def threads(machine, binary, rounds, seconds):
     }
 
 
-def find_binary(given):
+def find_example(name):
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    binary = Path(given) if given else target / "release/examples/rate"
+    binary = target / "release/examples" / name
     if not binary.is_file():
-        raise SystemExit(f"{binary} is missing; build it: cargo build --release --example rate")
+        raise SystemExit(f"{binary} is missing; build it: {BUILD}")
     return str(binary.resolve())
 
 
+def choose(parser, wanted, tasks):
+    """Full names of the workloads that the command line names, with all of our `tasks`."""
+    every = {name: [f"{name}:{task}" for task in BODIES if task in tasks] for name in OF_A_TASK}
+    every |= {name: [name] for name in (*WORKLOADS, *TWO_OVER_ONE)}
+    chosen = []
+    for name in wanted or every:
+        kind, _, task = name.partition(":")
+        if kind not in every or (task and kind not in OF_A_TASK):
+            parser.error(f"no workload {name}; there are {', '.join(every)}")
+        if task and task not in tasks:
+            parser.error(f"no task {task}; there are {', '.join(tasks)}")
+        chosen += [name] if task else every[name]
+    return chosen
+
+
 def main():
-    names = (*WORKLOADS, THREADS)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"of {', '.join(names)}; all by default")
-    parser.add_argument("--rate", metavar="PATH", help="the built example `rate`; found under target/ by default")
+    names = ", ".join((*(f"{name}[:TASK]" for name in OF_A_TASK), *WORKLOADS, *TWO_OVER_ONE))
+    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"of {names}; all by default, of all of Gymnasium's robots")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of timing in each run, after a warm-up of a fifth")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of timing in each run, after a warm-up of a fifth")
     parser.add_argument("--json", metavar="FILE", help="also write every rate, the versions and the machine here")
     args = parser.parse_args()
-    unknown = [w for w in args.workloads if w not in names]
-    if unknown:
-        parser.error(f"no workload {unknown[0]}; there are {', '.join(names)}")
 
-    binary, machine = find_binary(args.rate), Machine()
+    rate, machine = find_example("rate"), Machine()
+    tasks = subprocess.run([rate, "tasks"], capture_output=True, text=True, check=True).stdout.split()
+    workloads = choose(parser, args.workloads, tasks)
     report = {
         "machine": {"cpu": cpu_model(), "cores": os.cpu_count()},
         "versions": versions(),
@@ -207,9 +253,13 @@ def main():
     }
     print("{cpu}, {cores} cores".format(**report["machine"]))
     print(", ".join(f"{k} {v}" for k, v in report["versions"].items()))
-    for name in args.workloads or names:
-        how = (machine, binary, args.rounds, args.seconds)
-        result = threads(*how) if name == THREADS else compare(*how, name)
+    for name in workloads:
+        how = (args.rounds, args.seconds, name)
+        if name in TWO_OVER_ONE:
+            example, arguments = TWO_OVER_ONE[name]
+            result = two_over_one(machine, find_example(example), arguments, *how)
+        else:
+            result = compare(machine, rate, *how)
         report["workloads"][name] = result
     report["least_cpu_share"] = round(machine.least_share, 3)
     if machine.least_share < 0.9:

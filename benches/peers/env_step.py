@@ -1,88 +1,105 @@
-"""env-step: one control step (four of 2 ms) of Gymnasium's hopper under MuJoCo.
+"""env-step and reset: control steps and resets of Gymnasium's robots under MuJoCo.
 
-`mujoco-rk4` and `mujoco-euler` call the C engine through its Python bindings, once per control
-step, on Gymnasium's own hopper.xml, with the integrator of that file or with semi-implicit Euler.
-`gymnasium` is `Hopper-v5` as `gymnasium.make` gives it.
+`mujoco` and `mujoco-euler` call the C engine through its Python bindings, once per control step,
+with the integrator of Gymnasium's model or with semi-implicit Euler. `gymnasium` is the environment
+as `gymnasium.make` gives it. The task follows after a colon: `mujoco:walker2d`.
 
-Actions are uniform; an episode ends when the robot is unhealthy, and every 50 steps.
+Actions are uniform; an episode ends when the robot is unhealthy, and after 50 steps.
 """
 
 import common  # first: it sets thread counts
 from common import Work
 
-from pathlib import Path
-
 import numpy as np
 
+from bodies import BODIES
+
 RESET_EVERY = 50
-FRAME_SKIP = 4
-RESET_NOISE = 5e-3
-MIN_HEIGHT, MAX_PITCH = 0.7, 0.2
 
 
-def actions():
+def actions(space):
     """An endless supply of actions, drawn by the thousand to spare the peer Python's cost."""
     rng = np.random.default_rng(0)
     while True:
-        yield from rng.uniform(-1, 1, (1000, 3)).astype(np.float32)
+        yield from rng.uniform(space.low, space.high, (1000, *space.shape)).astype(np.float32)
 
 
-def engine(integrator=None):
+def make(task):
+    import gymnasium
+
+    return gymnasium.make(BODIES[task].env)
+
+
+def engine(task, integrator=None):
     """MuJoCo alone: no observation and no reward, only the step, the reset and the health test.
 
-    Gives the work and MuJoCo's data.
+    Gives the two and MuJoCo's model and data.
     """
-    import gymnasium
     import mujoco
 
-    xml = Path(gymnasium.__file__).parent / "envs/mujoco/assets/hopper.xml"
-    model = mujoco.MjModel.from_xml_path(str(xml))
+    env, healthy = make(task).unwrapped, BODIES[task].healthy
+    model, data = env.model, mujoco.MjData(env.model)
     if integrator is not None:
         model.opt.integrator = getattr(mujoco.mjtIntegrator, integrator)
-    data = mujoco.MjData(model)
     qpos, qvel, ctrl = data.qpos, data.qvel, data.ctrl
-    rng, supply, steps = np.random.default_rng(1), actions(), 0
+    skip, noise, supply = env.frame_skip, env._reset_noise_scale, actions(env.action_space)
+    rng, age = np.random.default_rng(1), 0
 
     def reset():
+        nonlocal age
         mujoco.mj_resetData(model, data)
-        qpos[:] += rng.uniform(-RESET_NOISE, RESET_NOISE, model.nq)
-        qvel[:] += rng.uniform(-RESET_NOISE, RESET_NOISE, model.nv)
+        qpos[:] += rng.uniform(-noise, noise, model.nq)
+        qvel[:] += rng.uniform(-noise, noise, model.nv)
+        age = 0
 
-    def work():
-        nonlocal steps
+    def step():
+        nonlocal age
         ctrl[:] = next(supply)
-        mujoco.mj_step(model, data, nstep=FRAME_SKIP)
-        steps += 1
-        healthy = qpos[1] > MIN_HEIGHT and -MAX_PITCH < qpos[2] < MAX_PITCH
-        if not healthy or steps % RESET_EVERY == 0:
+        mujoco.mj_step(model, data, nstep=skip)
+        age += 1
+        if age == RESET_EVERY or not healthy(qpos):
             reset()
 
     reset()
-    return work, data
+    return step, reset, model, data
 
 
-def gymnasium_step():
-    """`step` and `reset` of Hopper-v5: observation, reward and Gymnasium's default wrappers."""
-    import gymnasium
+def engine_reset(task):
+    """Leaves poses and contacts as an observation would find them."""
+    import mujoco
 
-    env = gymnasium.make("Hopper-v5")
-    env.reset(seed=0)
-    supply, steps = actions(), 0
+    _, reset, model, data = engine(task)
 
     def work():
-        nonlocal steps
+        reset()
+        mujoco.mj_forward(model, data)
+
+    return Work(work)
+
+
+def gymnasium_step(task):
+    """`step` and `reset`: observation, reward and Gymnasium's default wrappers."""
+    env = make(task)
+    env.reset(seed=0)
+    supply, age = actions(env.action_space), 0
+
+    def work():
+        nonlocal age
         _, _, terminated, truncated, _ = env.step(next(supply))
-        steps += 1
-        if terminated or truncated or steps % RESET_EVERY == 0:
+        age += 1
+        if terminated or truncated or age == RESET_EVERY:
             env.reset()
+            age = 0
 
     return Work(work)
 
 
 IMPLEMENTATIONS = {
-    "mujoco-rk4": lambda: Work(engine()[0]),
-    "mujoco-euler": lambda: Work(engine("mjINT_EULER")[0]),
+    "mujoco": lambda task: Work(engine(task)[0]),
+    "mujoco-euler": lambda task: Work(engine(task, "mjINT_EULER")[0]),
     "gymnasium": gymnasium_step,
+    "mujoco-reset": engine_reset,
+    "gymnasium-reset": lambda task: Work(make(task).reset),
 }
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use tempfile::TempDir;
+
 fn prefbench(dir: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_prefbench"));
     command.current_dir(dir).args(args).output().unwrap()
@@ -72,7 +74,7 @@ fn colours(pixels: &[[u8; 3]]) -> usize {
 fn a_task_becomes_a_film_and_a_page() {
     let dir = tempfile::tempdir().unwrap();
     let args = [
-        "play", "reach", "--steps", "20", "--every", "4", "--size", "160x120",
+        "play", "reach", "--steps", "20", "--every", "4", "--size", "240x180",
     ];
     let [page, gif] = &finish(dir.path(), &args)[..] else {
         panic!("two files expected");
@@ -182,56 +184,157 @@ fn bad_input_gets_one_clear_error() {
     }
 }
 
-/// A browser, from the variable CHROMIUM or the search path.
-fn browser() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let known = std::env::split_paths(&path).flat_map(|dir| names.map(|name| dir.join(name)));
-    let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
-    named.into_iter().chain(known).find(|p| p.is_file())
+/// Chromium, without a window, a graphics card or a word to the network.
+struct Browser {
+    path: PathBuf,
+    profile: TempDir,
+}
+
+impl Browser {
+    /// From the variable PREFBENCH_CHROMIUM or the search path.
+    fn find() -> Option<Self> {
+        let dirs = std::env::var_os("PATH").unwrap_or_default();
+        let names = ["chromium", "chromium-browser", "google-chrome"];
+        let known = std::env::split_paths(&dirs).flat_map(|dir| names.map(|name| dir.join(name)));
+        let named = std::env::var_os("PREFBENCH_CHROMIUM").map(PathBuf::from);
+        let Some(path) = named.into_iter().chain(known).find(|p| p.is_file()) else {
+            println!(
+                "SKIPPED: no browser. `apt-get install chromium`, or name one in PREFBENCH_CHROMIUM"
+            );
+            return None;
+        };
+        let profile = tempfile::tempdir().unwrap();
+        Some(Self { path, profile })
+    }
+
+    fn open(&self, page: &Path, fragment: &str, what: &str) -> Output {
+        let mut command = Command::new(&self.path);
+        command.args(["--headless", "--no-sandbox", "--disable-dev-shm-usage"]);
+        // WebGL without a graphics card.
+        command.args(["--disable-gpu", "--use-angle=swiftshader"]);
+        command.args(["--enable-unsafe-swiftshader", "--window-size=900,700"]);
+        command.args(["--disable-quic", "--no-first-run", "--disable-sync"]);
+        command.args(["--disable-background-networking"]);
+        command.args(["--disable-component-update", "--virtual-time-budget=3000"]);
+        let profile = self.profile.path().display();
+        command.arg(format!("--user-data-dir={profile}")).arg(what);
+        command.arg(format!("file://{}{fragment}", page.display()));
+        command.output().unwrap()
+    }
+
+    /// The page's DOM after three seconds, of a page that works.
+    fn dom(&self, page: &Path, fragment: &str) -> String {
+        let out = self.open(page, fragment, "--dump-dom");
+        let dom = String::from_utf8_lossy(&out.stdout).into_owned();
+        let ready = dom.contains("data-state=\"ready\"");
+        assert!(ready, "the page {:?}; {}", title(&dom), stderr(&out));
+        dom
+    }
+
+    /// What is seen of the scene then: right of the card with figures, above the controls.
+    fn scene(&self, page: &Path, fragment: &str) -> Vec<[u8; 3]> {
+        let file = page.with_extension("png");
+        let out = self.open(page, fragment, &format!("--screenshot={}", file.display()));
+        assert!(file.exists(), "{}", stderr(&out));
+        let (width, pixels) = picture(&file);
+        let rows = pixels.chunks(width);
+        let above = pixels.len() / width - 100;
+        rows.take(above).flat_map(|r| &r[220..]).copied().collect()
+    }
+}
+
+/// Of a page that failed, it is the error.
+fn title(dom: &str) -> Option<&str> {
+    dom.split("<title>").nth(1)?.split('<').next()
 }
 
 #[test]
-fn the_page_works_in_a_browser() {
-    let Some(browser) = browser() else {
-        println!(
-            "SKIPPED: no browser. `apt-get install chromium`, or name one in the variable CHROMIUM"
-        );
+fn the_page_shows_an_episode_in_a_browser() {
+    let Some(browser) = Browser::find() else {
         return;
     };
     let dir = tempfile::tempdir().unwrap();
-    let files = finish(
-        dir.path(),
-        &["play", "reach", "--steps", "40", "--frames", "1"],
-    );
-    let screenshot = dir.path().join("page.png");
-    let open = |extra: &str| {
-        let mut command = Command::new(&browser);
-        command.args(["--headless", "--no-sandbox", "--disable-dev-shm-usage"]);
-        // WebGL without a graphics card.
-        command.args(["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]);
-        command.args(["--window-size=900,700", "--virtual-time-budget=3000"]);
-        command.arg(format!(
-            "--user-data-dir={}",
-            dir.path().join("profile").display()
-        ));
-        command.arg(extra);
-        command.arg(format!("file://{}#step=20", files[0].display()));
-        command.output().unwrap()
-    };
-    let out = open("--dump-dom");
-    let dom = String::from_utf8_lossy(&out.stdout);
-    let title = dom
-        .split("<title>")
-        .nth(1)
-        .and_then(|t| t.split('<').next());
-    assert_eq!(title, Some("reach"), "{}", stderr(&out));
-    assert!(dom.contains("data-state=\"ready\""), "the page never drew");
-    assert!(dom.contains("20 / 40"), "the page does not show its step");
+    let files = finish(dir.path(), &["play", "hopper", "--frames", "1"]);
+    let dom = browser.dom(&files[0], "#step=4");
+    assert_eq!(title(&dom), Some("hopper"));
+    assert!(dom.contains(">4 / "), "the page does not show its step");
 
-    let out = open(&format!("--screenshot={}", screenshot.display()));
-    assert!(screenshot.exists(), "{}", stderr(&out));
-    let (_, pixels) = picture(&screenshot);
-    assert!(colours(&pixels) > 500, "the page is blank");
-    assert!(robot(&pixels) > 2000, "no robot: {} pixels", robot(&pixels));
+    let [early, late] = ["#step=4", "#step=16"].map(|step| browser.scene(&files[0], step));
+    for scene in [&early, &late] {
+        assert!(colours(scene) > 500, "the page is blank");
+        let share = robot(scene) as f32 / scene.len() as f32;
+        assert!((0.01..0.3).contains(&share), "{share} is of the robot");
+    }
+    let moved = early.iter().zip(&late).filter(|(a, b)| a != b).count();
+    assert!(100 * moved > early.len(), "only {moved} pixels have moved");
+}
+
+/// Uses the page, in its own time, and notes on its body what went wrong.
+const USER: &str = r##"<script>{
+requestAnimationFrame = () => {};
+canvas.setPointerCapture = () => {}; // no pointer is real here
+const faults = [], check = (ok, what) => ok || faults.push(what + " at " + $("step").textContent);
+const send = (to, kind, Event, more) => to.dispatchEvent(new Event(kind, { bubbles: true, ...more }));
+const step = () => Number($("step").textContent.split(" ")[0]);
+let clock = performance.now();
+const pass = seconds => {
+  for (const end = clock + 1000 * seconds; clock < end; tick(clock)) clock += 50;
+};
+const look = () => { draw(frame); return canvas.toDataURL(); };
+
+pass(0.1);
+check(step() === 100 && $("play").textContent === "▶", "a link to a moment");
+send(window, "keydown", KeyboardEvent, { key: "ArrowRight" });
+pass(0.1);
+check(step() === 101, "a step on");
+location.hash = "#step=40";
+send(window, "hashchange", HashChangeEvent);
+pass(0.1);
+check(step() === 40, "another link");
+$("scrub").value = 20;
+send($("scrub"), "input", Event);
+pass(0.1);
+check(step() === 20, "scrubbing");
+for (const [speed, steps] of [[1, 40], [0.25, 10]]) {
+  const from = step();
+  $("speed").value = speed;
+  $("play").click();
+  pass(0.5);
+  send(window, "keydown", KeyboardEvent, { key: " " });
+  pass(0.5);
+  check(Math.abs(step() - from - steps) <= 1, `half a second at ${speed}x from ${from}`);
+}
+const first = look();
+send(canvas, "pointerdown", PointerEvent, { clientX: 300, clientY: 300 });
+send(canvas, "pointermove", PointerEvent, { clientX: 500, clientY: 340 });
+send(canvas, "pointerup", PointerEvent);
+const turned = look();
+check(turned !== first, "turning");
+send(canvas, "pointermove", PointerEvent, { clientX: 100, clientY: 100 });
+check(look() === turned, "letting go");
+send(canvas, "wheel", WheelEvent, { deltaY: 300 });
+check(look() !== turned, "zooming");
+send(canvas, "dblclick", MouseEvent);
+check(look() === first, "resetting the view");
+document.body.dataset.faults = faults.join("; ") || "none";
+}</script>"##;
+
+#[test]
+fn the_page_obeys_its_user() {
+    let Some(browser) = Browser::find() else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let files = finish(dir.path(), &["play", "reach", "--frames", "1"]);
+    let page = fs::read_to_string(&files[0]).unwrap();
+    fs::write(&files[0], page.replace("</html>", USER)).unwrap();
+    let dom = browser.dom(&files[0], "#step=100");
+    assert_eq!(title(&dom), Some("reach"));
+    let faults = dom.split("data-faults=\"").nth(1);
+    let faults = faults.and_then(|f| f.split('"').next());
+    assert_eq!(
+        faults,
+        Some("none"),
+        "None: the user did not come to an end"
+    );
 }

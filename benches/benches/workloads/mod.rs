@@ -7,7 +7,7 @@ use prefbench_agents::device::Cpu;
 use prefbench_agents::replay::Replay;
 use prefbench_agents::reward_model::{RewardConfig, RewardModel};
 use prefbench_agents::{Build, Device, Dims, Transition, algorithm};
-use prefbench_envs::{self as envs, End, Env};
+use prefbench_envs::{self as envs, End, Env, Task};
 use prefbench_oracles::{Ending, Label, Pair, Preference, Segment, Stream};
 use serde_json::json;
 
@@ -17,10 +17,16 @@ const DIMS: Dims = Dims { obs: 17, act: 6 };
 const TRANSITIONS: usize = 20_000;
 /// Steps of a synthetic episode.
 const EPISODE: usize = 500;
+/// Control steps after which an episode of `env-step` is cut short.
+const RESET_EVERY: u32 = 50;
+/// The task of `env-step` and `reset` when the name says none.
+const TASK: &str = "hopper";
 
-/// Names of all workloads, with the unit that one call does.
+/// Names of all workloads, with the unit that one call does. The first two take a task after a
+/// colon: `env-step:reach`.
 pub const WORKLOADS: &[(&str, &str)] = &[
-    ("env-step", "control steps of hopper"),
+    ("env-step", "control steps of a task (hopper)"),
+    ("reset", "resets of a task (hopper)"),
     ("sac-update", "updates, 2x256, batch 256"),
     (
         "reward-update",
@@ -35,25 +41,29 @@ pub const WORKLOADS: &[(&str, &str)] = &[
 /// One unit of work per call.
 pub type Workload = Box<dyn FnMut()>;
 
-/// Builds a workload by name.
+/// Builds a workload by name; `None` if there is none, or not of that task.
 pub fn build(name: &str) -> Option<Workload> {
-    match name {
-        "env-step" => Some(env_step("hopper", 50)),
-        "sac-update" => Some(sac_update(256, 256)),
-        "reward-update" => Some(reward_update()),
-        "relabel" => Some(relabel()),
+    match name.split_once(':').unwrap_or((name, "")) {
+        ("env-step", task) => Some(env_step(named(task)?)),
+        ("reset", task) => Some(reset(named(task)?)),
+        ("sac-update", "") => Some(sac_update(256, 256)),
+        ("reward-update", "") => Some(reward_update()),
+        ("relabel", "") => Some(relabel()),
         _ => None,
     }
 }
 
-/// One control step under uniformly random actions, reset every `reset_every` steps.
-fn env_step(id: &str, reset_every: usize) -> Workload {
-    let task = envs::find(id).expect("a registered task");
+fn named(task: &str) -> Option<&'static Task> {
+    envs::find(if task.is_empty() { TASK } else { task }).ok()
+}
+
+/// One control step under uniformly random actions, with a reset where an episode ends.
+fn env_step(task: &Task) -> Workload {
     let mut env = task.make().expect("the task builds");
     let mut obs = vec![0.0; task.spec.obs_dim()];
     let mut actions = Stream::new(0, "actions");
     let mut action = vec![0.0; task.spec.action_dim()];
-    let (mut steps, mut episode) = (0, 0);
+    let (mut age, mut episode) = (0, 0);
     let mut reset = move |env: &mut Box<dyn Env>, obs: &mut [f32]| {
         episode += 1;
         env.reset(episode, obs).expect("reset works");
@@ -62,10 +72,22 @@ fn env_step(id: &str, reset_every: usize) -> Workload {
     Box::new(move || {
         actions.fill_uniform(&mut action, -1.0, 1.0);
         let step = env.step(&action, &mut obs).expect("the step is sound");
-        steps += 1;
-        if step.end != End::No || steps % reset_every == 0 {
+        age += 1;
+        if step.end != End::No || age == RESET_EVERY {
             reset(&mut env, &mut obs);
+            age = 0;
         }
+    })
+}
+
+/// One reset, each of another seed.
+fn reset(task: &Task) -> Workload {
+    let mut env = task.make().expect("the task builds");
+    let mut obs = vec![0.0; task.spec.obs_dim()];
+    let mut episode = 0;
+    Box::new(move || {
+        episode += 1;
+        env.reset(episode, &mut obs).expect("reset works");
     })
 }
 

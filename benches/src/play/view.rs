@@ -62,6 +62,8 @@ impl View {
         // the more its limbs matter, the sooner.
         let room = match (alone, count(Role::Robot)) {
             (true, _) => 1.7,
+            // A goal belongs in the picture, even if the robot gets small.
+            (false, _) if count(Role::Mark) > 0 => 150.0,
             (false, ..=2) => 30.0,
             (false, _) if robot < HAND => 8.0,
             (false, _) => 3.0,
@@ -240,4 +242,86 @@ fn nice(length: f32) -> f32 {
     let power = 10f32.powf(length.log10().floor());
     let digit = length / power;
     power * [5.0, 2.0].into_iter().find(|d| digit >= *d).unwrap_or(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prefbench_results::EpisodeResult;
+
+    /// A robot of a body and eight legs, or of a body alone, that goes from corner to corner of a
+    /// field of `size` to its goal, with walls of every other cell of this width in the way.
+    fn journey(body: f32, legs: usize, size: [f32; 2], cell: f32) -> Recording {
+        let at = |x: f32, y: f32, z: f32| Pose::translation(x, y, z);
+        let ball = |radius| Shape::Ball { radius };
+        let mut shapes = vec![(Shape::Floor, Role::Ground), (ball(body), Role::Robot)];
+        shapes.extend(vec![(ball(0.3 * body), Role::Robot); legs]);
+        shapes.push((ball(1.5 * body), Role::Mark));
+        let [w, d] = size.map(|s| 0.5 * s);
+        let mut walls = vec![];
+        let count = |s: f32| (s / cell) as usize / 2;
+        for i in 0..count(size[0]) {
+            for j in 0..count(size[1]) {
+                let middle = |k: usize, half: f32| (2 * k + 1) as f32 * cell - half + 0.5 * cell;
+                walls.push(at(middle(i, w), middle(j, d), 0.25 * cell));
+            }
+        }
+        let half = [0.5 * cell, 0.5 * cell, 0.25 * cell];
+        shapes.extend(vec![(Shape::Cuboid { half }, Role::Ground); walls.len()]);
+        let frame = |t: usize| {
+            let s = t as f32 / 20.0;
+            let (x, y) = ((2.0 * s - 1.0) * (w - body), 0.5 * cell - d);
+            let mut poses = vec![Pose::identity(), at(x, y, body)];
+            poses.extend((0..legs).map(|k| {
+                let (sin, cos) = (k as f32).sin_cos();
+                at(x + 2.0 * body * cos, y + 2.0 * body * sin, 0.3 * body)
+            }));
+            poses.push(at(w - body, d - body, body));
+            poses.extend(&walls);
+            poses
+        };
+        Recording {
+            period: 0.02,
+            shapes,
+            frames: (0..=20).map(frame).collect(),
+            steps: vec![(0.0, false); 20],
+            result: EpisodeResult {
+                seed: 0,
+                return_: 0.0,
+                length: 20,
+                success: false,
+            },
+        }
+    }
+
+    #[test]
+    fn robot_and_goal_are_in_the_picture() {
+        let cases = [
+            ("1 cm point mass", journey(0.01, 0, [0.6, 0.6], 1.0)),
+            ("point in a maze", journey(0.1, 0, [12.0, 9.0], 1.0)),
+            ("ant in a small maze", journey(0.25, 8, [20.0, 20.0], 4.0)),
+            ("ant in a large maze", journey(0.25, 8, [48.0, 36.0], 4.0)),
+        ];
+        for (name, recording) in cases {
+            let view = View::of(&recording);
+            assert!(!view.hidden(&recording), "{name}: behind walls");
+            let tan = (0.5 * FIELD).tan();
+            for t in 0..recording.frames.len() {
+                let camera = view.camera(t);
+                for solid in Solid::all(&recording, t) {
+                    if solid.role == Role::Ground {
+                        continue;
+                    }
+                    let place = camera.axes * (solid.centre - camera.eye);
+                    let [x, y] = [0, 1].map(|k| place[k] / place.z / tan);
+                    let inside = x.abs() < ASPECT && y.abs() < 1.0;
+                    assert!(inside, "{name}, frame {t}: {:?} at {x} {y}", solid.role);
+                }
+                let robot = Box3::of(&recording, t, &|r| r == Role::Robot);
+                let away = (robot.map_or(Vec3::zeros(), |r| r.centre()) - camera.eye).norm();
+                let share = robot.map_or(0.0, |r| r.radius()) / away / tan;
+                assert!(share > 0.008, "{name}, frame {t}: {share} of the picture");
+            }
+        }
+    }
 }
