@@ -5,6 +5,7 @@
 pub(crate) mod cartpole;
 pub(crate) mod point_mass;
 pub(crate) mod reacher;
+pub(crate) mod walker;
 
 use crate::episode::Random;
 use crate::robot::{Body, Kind};

@@ -1,6 +1,6 @@
 //! The registry of tasks.
 
-use crate::dm_control::{cartpole, point_mass, reacher};
+use crate::dm_control::{cartpole, point_mass, reacher, walker};
 use crate::{Env, EnvError, Spec, gymnasium, reach};
 
 /// A registered task: everything a list, a help text or a paper's table says about it.
@@ -39,6 +39,9 @@ pub const TASKS: &[Task] = &[
     cartpole::SWINGUP,
     point_mass::EASY,
     reacher::EASY,
+    walker::STAND,
+    walker::WALK,
+    walker::RUN,
     reach::TASK,
 ];
 
