@@ -3,6 +3,8 @@
 //! between 0 and 1.
 
 pub(crate) mod cartpole;
+pub(crate) mod cheetah;
+pub(crate) mod hopper;
 pub(crate) mod point_mass;
 pub(crate) mod reacher;
 pub(crate) mod walker;

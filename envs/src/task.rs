@@ -1,6 +1,6 @@
 //! The registry of tasks.
 
-use crate::dm_control::{cartpole, point_mass, reacher, walker};
+use crate::dm_control::{cartpole, cheetah, hopper, point_mass, reacher, walker};
 use crate::{Env, EnvError, Spec, gymnasium, reach};
 
 /// A registered task: everything a list, a help text or a paper's table says about it.
@@ -37,6 +37,8 @@ impl Task {
 pub const TASKS: &[Task] = &[
     gymnasium::hopper::TASK,
     cartpole::SWINGUP,
+    cheetah::RUN,
+    hopper::HOP,
     point_mass::EASY,
     reacher::EASY,
     walker::STAND,
