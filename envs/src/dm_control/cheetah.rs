@@ -25,8 +25,8 @@ const SETTLING: usize = 200;
 const PREDICTION: f32 = 0.05;
 
 // Chosen of 6 to 30 Hz by how closely landings follow MuJoCo's without sinking deeper than there: at 12
-// Hz and 1.3 the ground gives 32 mm, from 24 Hz on the landings part. Limits matter little; friction,
-// skin and a stabilisation iteration made nothing better.
+// Hz and 1.3 the ground gives 32 mm, at 24 Hz landings are 0.13 m/s and 0.74 rad/s off. Limits matter
+// little, friction of 0.8 instead of 1 as little; skin and a stabilisation iteration make it worse.
 /// Natural frequency in Hz and damping ratio of ground contact.
 const CONTACT_SOFTNESS: (f32, f32) = (16.0, 1.5);
 /// The same of joint limits.

@@ -25,8 +25,8 @@ const PREDICTION: f32 = 0.05;
 
 // Chosen of 6 to 30 Hz by how closely landings follow MuJoCo's (0.014 rad, 0.09 m/s, 0.4 rad/s) without
 // sinking deeper than there (17 mm): contacts of 9 Hz sink by 19 mm, of 24 Hz are 0.018 rad and
-// 0.5 rad/s off; limits of 12 Hz and more are stiffer than MuJoCo's under torque (0.2 rad and more
-// instead of 0.04 in their own test).
+// 0.5 rad/s off; limits of 12 Hz and more part from MuJoCo's in their own test (damping ratio 1: by
+// 0.15 rad and more, instead of 0.04).
 /// Natural frequency in Hz and damping ratio of ground contact.
 const CONTACT_SOFTNESS: (f32, f32) = (11.0, 1.0);
 /// The same of joint limits.
