@@ -25,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 mod compliance;
+mod dm_control;
 mod env;
 mod episode;
 mod error;

@@ -485,6 +485,22 @@ impl Robot {
         })
     }
 
+    /// Velocity of the centre of mass (m/s), of the joints' velocities as they are now: rapier
+    /// updates those of bodies only when its next step begins.
+    pub fn centre_velocity(&self, world: &World) -> Vector {
+        let Some(mb) = self.multibody(world) else {
+            return Vector::splat(f32::NAN);
+        };
+        let (joints, mut momentum, mut mass) = (mb.generalized_velocity(), Vector::ZERO, 0.0);
+        for (id, link) in mb.links().enumerate() {
+            let m = world.0.bodies[link.rigid_body_handle()].mass();
+            let v = mb.body_jacobian(id).fixed_rows::<3>(0) * joints;
+            momentum += m * Vector::new(v[0], v[1], v[2]);
+            mass += m;
+        }
+        momentum / mass
+    }
+
     /// Coordinate of the `index`-th hinge or slide (rad or m).
     pub fn coordinate(&self, world: &World, index: usize) -> f32 {
         let dof = self.dofs[index];

@@ -1,5 +1,6 @@
 //! The registry of tasks.
 
+use crate::dm_control::{cartpole, cheetah, hopper, point_mass, reacher, walker};
 use crate::{Env, EnvError, Spec, gymnasium, reach};
 
 /// A registered task: everything a list, a help text or a paper's table says about it.
@@ -33,7 +34,18 @@ impl Task {
 }
 
 /// Every task, in the order in which documentation lists them.
-pub const TASKS: &[Task] = &[gymnasium::hopper::TASK, reach::TASK];
+pub const TASKS: &[Task] = &[
+    gymnasium::hopper::TASK,
+    cartpole::SWINGUP,
+    cheetah::RUN,
+    hopper::HOP,
+    point_mass::EASY,
+    reacher::EASY,
+    walker::STAND,
+    walker::WALK,
+    walker::RUN,
+    reach::TASK,
+];
 
 /// The task with this id.
 ///
