@@ -47,6 +47,12 @@ impl Random {
         let unit = (self.0.next_u32() >> 8) as f32 / (1 << 24) as f32;
         low + (high - low) * unit
     }
+
+    /// Normal, of mean 0 and standard deviation 1 (Box and Muller 1958), from two uniform draws.
+    pub fn normal(&mut self) -> f32 {
+        let radius = (-2.0 * libm::logf(1.0 - self.uniform(0.0, 1.0))).sqrt();
+        radius * libm::cosf(self.uniform(0.0, std::f32::consts::TAU))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -114,6 +114,8 @@ pub(crate) struct Geom {
     pub friction: f32,
     /// Whether it touches the ground.
     pub touches: bool,
+    /// It touches from this far off, m: MuJoCo's margin.
+    pub margin: f32,
 }
 
 #[derive(Clone, Copy)]
@@ -134,6 +136,7 @@ pub(crate) const GEOM: Geom = Geom {
     density: 1000.0,
     friction: 1.0,
     touches: true,
+    margin: 0.0,
 };
 
 /// What robots touch, and robots themselves, which do not touch one another: rapier's contacts
@@ -167,6 +170,7 @@ impl Geom {
         let filter = if self.touches { GROUND } else { Group::NONE };
         builder
             .friction(self.friction)
+            .contact_skin(self.margin)
             .friction_combine_rule(CoefficientCombineRule::Max)
             .collision_groups(InteractionGroups::new(
                 ROBOT,
@@ -524,6 +528,17 @@ impl Robot {
             }
             for (dof, &v) in self.dofs.iter().zip(v) {
                 velocity[dof.velocity] = v;
+            }
+        });
+    }
+
+    /// Clamps the velocity of every hinge and slide to this size (rad/s or m/s).
+    pub fn clamp_velocities(&self, world: &mut World, size: f32) {
+        world.edit(self.handle, |mb, _| {
+            let mut velocity = mb.generalized_velocity_mut();
+            for dof in &self.dofs {
+                let v = &mut velocity[dof.velocity];
+                *v = v.clamp(-size, size);
             }
         });
     }
