@@ -440,6 +440,21 @@ impl Robot {
         &world.0.bodies[self.bodies[index]]
     }
 
+    /// Where a free root's frame is, m.
+    pub fn origin(&self, world: &World) -> Vector {
+        let pose = self.body(world, 0).position();
+        pose.translation - pose.rotation * self.free.unwrap_or_default()
+    }
+
+    /// Of the whole robot, m.
+    pub fn centre_of_mass(&self, world: &World) -> Vector {
+        let bodies = (0..self.bodies.len()).map(|i| self.body(world, i));
+        let (moment, mass) = bodies.fold((Vector::ZERO, 0.0), |(moment, mass), b| {
+            (moment + b.center_of_mass() * b.mass(), mass + b.mass())
+        });
+        moment / mass
+    }
+
     /// What touches the robot: index of the geom, point (m) and force on it (N), in the world.
     pub fn contacts(&self, world: &World) -> impl Iterator<Item = (usize, Vector, Vector)> {
         world.contacts().filter_map(|c| {

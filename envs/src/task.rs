@@ -34,6 +34,7 @@ impl Task {
 
 /// Every task, in the order in which documentation lists them.
 pub const TASKS: &[Task] = &[
+    gymnasium::ant::TASK,
     gymnasium::hopper::TASK,
     maze::point::UMAZE,
     maze::point::MEDIUM,
