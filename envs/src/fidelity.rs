@@ -454,7 +454,11 @@ impl<D: Domain> Twin<D> {
 
     /// Episodes of uniform random actions, side by side: only for the record.
     fn random(&mut self) {
-        for task in self.tasks {
+        let tasks = match self.fixture.random.episodes {
+            0 => &[],
+            _ => self.tasks,
+        };
+        for task in tasks {
             let mut env = Episode::<D>::make(*task).unwrap_or_else(|e| panic!("{e}"));
             let (mut lengths, mut returns) = (vec![], vec![]);
             let (mut obs, mut action) = (

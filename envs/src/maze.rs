@@ -9,6 +9,7 @@ use crate::world::World;
 use crate::{EnvError, Task};
 use rapier3d::prelude::*;
 
+pub(crate) mod ant;
 pub(crate) mod point;
 
 /// Row and column.
@@ -19,11 +20,14 @@ pub(crate) struct Maze {
     rows: &'static [&'static str],
     /// Where the ball's goal is.
     pub point_goal: Cell,
+    /// Where the ant's goal is. It starts in cell (1, 1).
+    pub ant_goal: Cell,
 }
 
 const UMAZE: Maze = Maze {
     rows: &["#####", "#...#", "###.#", "#...#", "#####"],
     point_goal: (1, 1),
+    ant_goal: (3, 1),
 };
 
 const MEDIUM: Maze = Maze {
@@ -32,6 +36,7 @@ const MEDIUM: Maze = Maze {
         "#..##..#", "#..#...#", "##...###", "#..#...#", "#.#..#.#", "#...#..#", "########",
     ],
     point_goal: (6, 6),
+    ant_goal: (6, 6),
 };
 
 const LARGE: Maze = Maze {
@@ -47,6 +52,7 @@ const LARGE: Maze = Maze {
         "############",
     ],
     point_goal: (7, 9),
+    ant_goal: (7, 9),
 };
 
 impl Maze {
@@ -140,8 +146,9 @@ mod tests {
                 let expected = usize::from(maze.is_wall(row, column));
                 assert_eq!(covering.count(), expected, "cell {row}, {column}");
             }
-            let (row, column) = maze.point_goal;
-            assert!(!maze.is_wall(row, column));
+            for (row, column) in [maze.point_goal, maze.ant_goal, (1, 1)] {
+                assert!(!maze.is_wall(row, column));
+            }
             assert!(blocks.len() * 2 < maze.all().count() - maze.free().count());
         }
     }

@@ -36,6 +36,9 @@ impl Task {
 pub const TASKS: &[Task] = &[
     gymnasium::ant::TASK,
     gymnasium::hopper::TASK,
+    maze::ant::UMAZE,
+    maze::ant::MEDIUM,
+    maze::ant::LARGE,
     maze::point::UMAZE,
     maze::point::MEDIUM,
     maze::point::LARGE,
