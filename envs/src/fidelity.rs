@@ -94,16 +94,26 @@ struct Rest {
 #[derive(Deserialize)]
 struct Random {
     episodes: u32,
-    length: Spread,
+    length: Spreads,
     #[serde(rename = "return")]
-    returns: Returns,
+    returns: Spreads,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Returns {
+enum Spreads {
     One(Spread),
+    /// By the last part of the task's id.
     PerTask(BTreeMap<String, Spread>),
+}
+
+impl Spreads {
+    fn of(&self, task: &Task) -> Spread {
+        match self {
+            Self::One(spread) => *spread,
+            Self::PerTask(all) => all[task.id.rsplit('-').next().unwrap_or_default()],
+        }
+    }
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -454,7 +464,11 @@ impl<D: Domain> Twin<D> {
 
     /// Episodes of uniform random actions, side by side: only for the record.
     fn random(&mut self) {
-        for task in self.tasks {
+        let tasks = match self.fixture.random.episodes {
+            0 => &[],
+            _ => self.tasks,
+        };
+        for task in tasks {
             let mut env = Episode::<D>::make(*task).unwrap_or_else(|e| panic!("{e}"));
             let (mut lengths, mut returns) = (vec![], vec![]);
             let (mut obs, mut action) = (
@@ -484,13 +498,7 @@ impl<D: Domain> Twin<D> {
                 lengths.push(length);
                 returns.push(total);
             }
-            let theirs = match &self.fixture.random.returns {
-                Returns::One(spread) => *spread,
-                Returns::PerTask(all) => {
-                    let name = task.id.rsplit('-').next().unwrap_or_default();
-                    all[name]
-                }
-            };
+            let theirs = self.fixture.random.returns.of(task);
             let show =
                 |s: &Spread| format!("{:.1} ({:.1}, {:.1}, {:.1})", s.mean, s.p10, s.p50, s.p90);
             let id = task.id;
@@ -499,7 +507,7 @@ impl<D: Domain> Twin<D> {
                 show(&Spread::of(returns)),
                 show(&theirs),
             );
-            let length = self.fixture.random.length;
+            let length = self.fixture.random.length.of(task);
             self.note(
                 &format!("`{id}`, random actions: episode length"),
                 show(&Spread::of(lengths)),
@@ -550,8 +558,9 @@ impl Rms {
         self.count += 1.0;
     }
 
+    /// 0 of nothing.
     fn value(&self) -> f32 {
-        (self.sum / self.count).sqrt()
+        (self.sum / self.count.max(1.0)).sqrt()
     }
 }
 

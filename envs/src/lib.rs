@@ -33,6 +33,7 @@ mod error;
 mod fidelity;
 mod gantry;
 mod gymnasium;
+mod maze;
 mod reach;
 pub mod reward;
 mod robot;

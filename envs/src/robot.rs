@@ -115,6 +115,8 @@ pub(crate) struct Geom {
     pub friction: f32,
     /// Whether it touches the ground.
     pub touches: bool,
+    /// It touches from this far off, m: MuJoCo's margin.
+    pub margin: f32,
 }
 
 #[derive(Clone, Copy)]
@@ -137,6 +139,7 @@ pub(crate) const GEOM: Geom = Geom {
     density: 1000.0,
     friction: 1.0,
     touches: true,
+    margin: 0.0,
 };
 
 /// What robots touch, and robots themselves, which do not touch one another: rapier's contacts
@@ -175,6 +178,7 @@ impl Geom {
         let filter = if self.touches { GROUND } else { Group::NONE };
         builder
             .friction(self.friction)
+            .contact_skin(self.margin)
             .friction_combine_rule(CoefficientCombineRule::Max)
             .collision_groups(InteractionGroups::new(
                 ROBOT,
@@ -477,6 +481,21 @@ impl Robot {
         &world.0.bodies[self.bodies[index]]
     }
 
+    /// Where a free root's frame is, m.
+    pub fn origin(&self, world: &World) -> Vector {
+        let pose = self.body(world, 0).position();
+        pose.translation - pose.rotation * self.free.unwrap_or_default()
+    }
+
+    /// Of the whole robot, m.
+    pub fn centre_of_mass(&self, world: &World) -> Vector {
+        let bodies = (0..self.bodies.len()).map(|i| self.body(world, i));
+        let (moment, mass) = bodies.fold((Vector::ZERO, 0.0), |(moment, mass), b| {
+            (moment + b.center_of_mass() * b.mass(), mass + b.mass())
+        });
+        moment / mass
+    }
+
     /// What touches the robot: index of the geom, point (m) and force on it (N), in the world.
     pub fn contacts(&self, world: &World) -> impl Iterator<Item = (usize, Vector, Vector)> {
         world.contacts().filter_map(|c| {
@@ -581,6 +600,17 @@ impl Robot {
             }
             for (dof, &v) in self.dofs.iter().zip(v) {
                 velocity[dof.velocity] = v;
+            }
+        });
+    }
+
+    /// Clamps the velocity of every hinge and slide to this size (rad/s or m/s).
+    pub fn clamp_velocities(&self, world: &mut World, size: f32) {
+        world.edit(self.handle, |mb, _| {
+            let mut velocity = mb.generalized_velocity_mut();
+            for dof in &self.dofs {
+                let v = &mut velocity[dof.velocity];
+                *v = v.clamp(-size, size);
             }
         });
     }

@@ -2,6 +2,7 @@
 
 use crate::dm_control::{cartpole, cheetah, hopper, point_mass, reacher, walker};
 use crate::{Env, EnvError, Spec, gymnasium, reach};
+use crate::{Env, EnvError, Spec, gymnasium, maze, reach};
 
 /// A registered task: everything a list, a help text or a paper's table says about it.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +45,14 @@ pub const TASKS: &[Task] = &[
     walker::STAND,
     walker::WALK,
     walker::RUN,
+    gymnasium::ant::TASK,
+    gymnasium::hopper::TASK,
+    maze::ant::UMAZE,
+    maze::ant::MEDIUM,
+    maze::ant::LARGE,
+    maze::point::UMAZE,
+    maze::point::MEDIUM,
+    maze::point::LARGE,
     reach::TASK,
 ];
 
