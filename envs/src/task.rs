@@ -1,6 +1,6 @@
 //! The registry of tasks.
 
-use crate::{Env, EnvError, Spec, gymnasium, reach};
+use crate::{Env, EnvError, Spec, dm_control, gymnasium, reach};
 
 /// A registered task: everything a list, a help text or a paper's table says about it.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +33,12 @@ impl Task {
 }
 
 /// Every task, in the order in which documentation lists them.
-pub const TASKS: &[Task] = &[gymnasium::hopper::TASK, reach::TASK];
+pub const TASKS: &[Task] = &[
+    gymnasium::hopper::TASK,
+    dm_control::quadruped::WALK,
+    dm_control::quadruped::RUN,
+    reach::TASK,
+];
 
 /// The task with this id.
 ///
