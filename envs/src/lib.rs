@@ -32,6 +32,7 @@ mod error;
 mod fidelity;
 mod gantry;
 mod gymnasium;
+mod jump;
 mod reach;
 pub mod reward;
 mod robot;

@@ -1,6 +1,6 @@
 //! The registry of tasks.
 
-use crate::{Env, EnvError, Spec, dm_control, gymnasium, reach};
+use crate::{Env, EnvError, Spec, dm_control, gymnasium, jump, reach};
 
 /// A registered task: everything a list, a help text or a paper's table says about it.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +38,7 @@ pub const TASKS: &[Task] = &[
     dm_control::quadruped::WALK,
     dm_control::quadruped::RUN,
     reach::TASK,
+    jump::TASK,
 ];
 
 /// The task with this id.
