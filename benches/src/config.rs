@@ -34,6 +34,9 @@ pub struct RunConfig {
     pub device: Device,
     /// Map bounded observation fields onto [−1, 1] for the learner (papers: false).
     pub scale_observations: bool,
+    /// Train on a curriculum, for tasks that have one: begin easy, harder after each success.
+    #[serde(default)]
+    pub curriculum: bool,
     /// Environment steps.
     pub steps: u64,
     /// Environment steps between two evaluations.
@@ -131,6 +134,7 @@ impl RunConfig {
             seed: 0,
             device: Device::Flex,
             scale_observations: tier == Tier::Smoke && !gymnasium,
+            curriculum: false,
             steps,
             eval_every: if tier == Tier::Smoke { 2_000 } else { 10_000 },
             eval_episodes: 10,
@@ -170,6 +174,13 @@ impl RunConfig {
                 );
             }
         }
+        if self.curriculum && task.make()?.difficulty().is_none() {
+            bail!(
+                "`curriculum` is true, but `{}` has no curriculum; leave it out, or take one of: {}",
+                task.id,
+                curricula().join(", ")
+            );
+        }
         (algorithm.check)(&self.agent, &setup(task, self.tier), self.steps)?;
         self.device.check()?;
         Ok(())
@@ -183,8 +194,20 @@ impl RunConfig {
 
     /// The tree that is hashed and stored.
     pub fn to_json(&self) -> Result<Value> {
-        Ok(serde_json::to_value(self)?)
+        let mut tree = serde_json::to_value(self)?;
+        if let (false, Some(leaves)) = (self.curriculum, tree.as_object_mut()) {
+            leaves.remove("curriculum"); // runs keep the names they had before there were any
+        }
+        Ok(tree)
     }
+}
+
+/// The tasks that have a curriculum.
+fn curricula() -> Vec<&'static str> {
+    let tagged = envs::TASKS
+        .iter()
+        .filter(|t| t.tags.contains(&"curriculum"));
+    tagged.map(|t| t.id).collect()
 }
 
 fn setup(task: &Task, tier: Tier) -> Setup<'_> {
@@ -396,6 +419,25 @@ mod tests {
             assert!(m.contains(part), "{set}: {m}");
         }
         assert!(message("teacher = \"oracel\"", &[]).contains("oracle"));
+    }
+
+    #[test]
+    fn a_curriculum_is_refused_where_there_is_none() {
+        let m = message("", &["curriculum=true"]);
+        assert!(
+            m.contains("`reach` has no curriculum") && m.contains("jump"),
+            "{m}"
+        );
+        let flags = Flags {
+            task: Some("jump".into()),
+            algorithm: Some("pebble".into()),
+            ..Flags::default()
+        };
+        let with = |text: &str| {
+            let config = RunConfig::resolve(&text.parse().unwrap(), &flags).unwrap();
+            (config.curriculum, config.to_json().unwrap())
+        };
+        assert_ne!(with("curriculum = true"), with(""));
     }
 
     #[test]

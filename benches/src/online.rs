@@ -18,6 +18,10 @@ use crate::progress::{Progress, Report};
 
 /// Episodes whose mean return a teacher's thresholds refer to (B-Pref).
 const RECENT_EPISODES: usize = 10;
+/// A curriculum's step: up after an episode that succeeded at any time, down after another, as
+/// terrains are promoted and demoted in legged-gym (Rudin et al. 2021, arXiv:2109.11978). Training
+/// settles where about one episode in two succeeds, since both steps are alike.
+const CURRICULUM_STEP: f32 = 0.05;
 /// What to do about a divergence.
 const LOWER_RATES: &str =
     "try lower learning rates (agent.sac.actor_lr, agent.sac.critic_lr, agent.reward.lr)";
@@ -47,6 +51,10 @@ struct Loop {
     /// Return of the episode in progress, for display.
     episode_return: f64,
     last_return: Option<f64>,
+    /// Whether the episode in progress has succeeded.
+    #[serde(default)]
+    succeeded: bool,
+    /// Holds the difficulty of a curriculum too.
     env: Option<Snapshot>,
 }
 
@@ -144,6 +152,7 @@ impl<'a> OnlineRun<'a> {
                 sessions: 0,
                 episode_return: 0.0,
                 last_return: None,
+                succeeded: false,
                 env: None,
             },
         })
@@ -159,6 +168,9 @@ impl<'a> OnlineRun<'a> {
                 folder.append(&eval)?;
             }
             progress.evaluated(&eval);
+            if self.config.curriculum {
+                self.env.set_difficulty(0.0)?;
+            }
             return self.begin_episode();
         };
         for why in &checkpoint.passed_over {
@@ -195,7 +207,7 @@ impl<'a> OnlineRun<'a> {
         let seed = stream_seed(self.config.seed, "env", self.state.episodes);
         self.env.reset(seed, &mut self.observation)?;
         self.scale.apply(&mut self.observation);
-        self.state.episode_return = 0.0;
+        (self.state.episode_return, self.state.succeeded) = (0.0, false);
         Ok(self.learner.begin(&self.observation)?)
     }
 
@@ -221,12 +233,32 @@ impl<'a> OnlineRun<'a> {
         })?;
         self.state.step += 1;
         self.state.episode_return += f64::from(step.reward);
+        self.state.succeeded |= step.success;
         if step.end != End::No {
+            self.promote()?;
             self.state.episodes += 1;
             self.state.last_return = Some(self.state.episode_return);
             self.begin_episode()?;
         }
         Ok(())
+    }
+
+    /// Makes the next episode of a curriculum harder or easier than the one that ended.
+    fn promote(&mut self) -> Result<()> {
+        let Some(now) = self.difficulty() else {
+            return Ok(());
+        };
+        let next = if self.state.succeeded {
+            now + CURRICULUM_STEP
+        } else {
+            now - CURRICULUM_STEP
+        };
+        Ok(self.env.set_difficulty(next.clamp(0.0, 1.0))?)
+    }
+
+    /// Of the training environment, if the run has a curriculum.
+    fn difficulty(&self) -> Option<f32> {
+        self.env.difficulty().filter(|_| self.config.curriculum)
     }
 
     fn feedback(&mut self) -> Result<()> {
@@ -338,6 +370,7 @@ impl<'a> OnlineRun<'a> {
             asked: self.state.asked,
             budget: self.learner.feedback_budget(),
             episode_return: self.state.last_return,
+            difficulty: self.difficulty(),
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct Report {
     pub budget: u64,
     /// Return of the last training episode.
     pub episode_return: Option<f64>,
+    /// Of the next training episode, where there is a curriculum.
+    pub difficulty: Option<f32>,
 }
 
 /// Receives what happens in one run.
@@ -131,6 +133,9 @@ impl Progress for RunProgress {
         }
         if let Some(g) = r.episode_return {
             text += &format!("return {g:.0}  ");
+        }
+        if let Some(d) = r.difficulty {
+            text += &format!("difficulty {d:.2}  ");
         }
         text += &self.locked(|i| i.eval.clone());
         match &self.bar {

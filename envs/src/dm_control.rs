@@ -6,6 +6,7 @@ pub(crate) mod cartpole;
 pub(crate) mod cheetah;
 pub(crate) mod hopper;
 pub(crate) mod point_mass;
+pub(crate) mod quadruped;
 pub(crate) mod reacher;
 pub(crate) mod walker;
 

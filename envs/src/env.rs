@@ -141,6 +141,18 @@ pub trait Env: Send {
     /// [`EnvError::ObsLength`], [`EnvError::NotReset`].
     fn observe(&self, obs: &mut [f32]) -> Result<(), EnvError>;
 
+    /// How hard the next episode will be, from 0 to 1, the task in full; `None` for a task without
+    /// a curriculum. A new environment is at 1; snapshots hold it.
+    fn difficulty(&self) -> Option<f32> {
+        None
+    }
+
+    /// Sets the difficulty of the episodes that begin from now on.
+    ///
+    /// # Errors
+    /// [`EnvError::NoCurriculum`]; [`EnvError::Difficulty`] for what is not within [0, 1].
+    fn set_difficulty(&mut self, difficulty: f32) -> Result<(), EnvError>;
+
     /// Replaces `scene` with the shapes to draw now. Within an episode their number, order, shapes
     /// and roles stay; only positions and rotations change.
     fn draw(&self, scene: &mut Vec<Geom>);

@@ -6,6 +6,7 @@ use crate::{End, Env, EnvError, Geom, Health, Snapshot, Spec, Step, Task};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::f32::consts::TAU;
 
 /// What a domain's file writes: one robot, its observation and its rewards, for one task or
 /// several. The value holds handles into its world and what it remembers of the episode, and is
@@ -26,6 +27,12 @@ pub(crate) trait Domain: Clone + Send + Serialize + DeserializeOwned + 'static {
     fn observe(&self, world: &World, obs: &mut [f32]);
     /// Judges the step that `act` began.
     fn judge(&self, world: &World, action: &[f32]) -> Judgement;
+    /// Of a task with a curriculum: how hard the next episode is, from 0 to 1.
+    fn difficulty(&self) -> Option<f32> {
+        None
+    }
+    /// Sets it, where there is one, without a change to the episode that runs.
+    fn set_difficulty(&mut self, _difficulty: f32) {}
     /// Adds marks without substance, such as the goal, to a drawing.
     fn mark(&self, _scene: &mut Vec<Geom>) {}
 }
@@ -52,6 +59,19 @@ impl Random {
     pub fn normal(&mut self) -> f32 {
         let radius = libm::sqrtf(-2.0 * libm::logf(1.0 - self.uniform(0.0, 1.0)));
         radius * libm::cosf(self.uniform(0.0, std::f32::consts::TAU))
+    }
+
+    /// A quaternion (w, x, y, z), uniform over all orientations (Shoemake 1992, "Uniform random
+    /// rotations").
+    pub fn rotation(&mut self) -> [f32; 4] {
+        let [split, a, b] = [1.0, TAU, TAU].map(|high| self.uniform(0.0, high));
+        let (r, s) = ((1.0 - split).sqrt(), split.sqrt());
+        [
+            s * libm::cosf(b),
+            r * libm::sinf(a),
+            r * libm::cosf(a),
+            s * libm::sinf(b),
+        ]
     }
 }
 
@@ -159,8 +179,10 @@ impl<D: Domain> Env for Episode<D> {
 
     fn reset(&mut self, seed: u64, obs: &mut [f32]) -> Result<(), EnvError> {
         self.check_obs(obs)?;
+        let difficulty = self.domain.difficulty();
         self.world.copy_from(&self.pristine.0);
         self.domain.clone_from(&self.pristine.1);
+        difficulty.inspect(|&d| self.domain.set_difficulty(d));
         self.domain.begin(
             &mut self.world,
             &mut Random(ChaCha8Rng::seed_from_u64(seed)),
@@ -224,6 +246,22 @@ impl<D: Domain> Env for Episode<D> {
             return Err(EnvError::NotReset { task: self.task.id });
         }
         self.domain.observe(&self.world, obs);
+        Ok(())
+    }
+
+    fn difficulty(&self) -> Option<f32> {
+        self.domain.difficulty()
+    }
+
+    fn set_difficulty(&mut self, difficulty: f32) -> Result<(), EnvError> {
+        let task = self.task.id;
+        if self.domain.difficulty().is_none() {
+            return Err(EnvError::NoCurriculum { task });
+        }
+        if !(0.0..=1.0).contains(&difficulty) {
+            return Err(EnvError::Difficulty { task, difficulty });
+        }
+        self.domain.set_difficulty(difficulty);
         Ok(())
     }
 

@@ -65,6 +65,20 @@ pub enum EnvError {
         /// Steps the finished episode took.
         step: u32,
     },
+    /// `set_difficulty` of a task that has only one.
+    #[error("{task}: this task has no curriculum, its difficulty cannot be set")]
+    NoCurriculum {
+        /// Task id.
+        task: &'static str,
+    },
+    /// `set_difficulty` with what is no difficulty. It stays as it was.
+    #[error("{task}: difficulty {difficulty} is out of range; give a number from 0 to 1")]
+    Difficulty {
+        /// Task id.
+        task: &'static str,
+        /// What was given.
+        difficulty: f32,
+    },
     /// The simulation left the finite numbers. The episode is over; `reset` recovers completely.
     #[error(
         "{task}: the simulation diverged at step {step} ({what}); call `reset` to begin another episode"

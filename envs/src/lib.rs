@@ -34,6 +34,7 @@ mod fidelity;
 mod gantry;
 mod gymnasium;
 mod maze;
+mod jump;
 mod reach;
 pub mod reward;
 mod robot;

@@ -10,6 +10,7 @@ use crate::compliance::{Impedance, SoftJoint};
 use crate::world::World;
 #[cfg(test)]
 use nalgebra::DVector;
+use nalgebra::SVector;
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -496,6 +497,18 @@ impl Robot {
         moment / mass
     }
 
+    /// Height of the lowest point of the geoms, m.
+    pub fn lowest(&self, world: &World) -> f32 {
+        // Colliders follow their bodies only in a step.
+        let lows = self.geoms.iter().filter_map(|&geom| {
+            let collider = world.0.colliders.get(geom)?;
+            let body = world.0.bodies.get(collider.parent()?)?;
+            let place = body.position() * collider.position_wrt_parent()?;
+            Some(collider.shape().compute_aabb(&place).mins.z)
+        });
+        lows.fold(f32::INFINITY, f32::min)
+    }
+
     /// What touches the robot: index of the geom, point (m) and force on it (N), in the world.
     pub fn contacts(&self, world: &World) -> impl Iterator<Item = (usize, Vector, Vector)> {
         world.contacts().filter_map(|c| {
@@ -640,6 +653,23 @@ impl Robot {
                 self.dofs[motor.dof].push(mb, motor.gear * action);
             }
         });
+    }
+
+    /// The rate that the sum of these hinges gains from a unit of impulse on each of them, as of the
+    /// last rapier step; 0 before the first. `N` is the number of velocities.
+    pub fn mobility<const N: usize>(&self, world: &World, hinges: &[usize]) -> f32 {
+        let Some(mb) = self.multibody(world) else {
+            return f32::NAN;
+        };
+        let inverse = mb.inv_augmented_mass();
+        let mut rates = SVector::<f32, N>::zeros();
+        if inverse.lu_internal().nrows() != N {
+            return 0.0;
+        }
+        let of = |&hinge: &usize| self.dofs[hinge].velocity;
+        hinges.iter().for_each(|hinge| rates[of(hinge)] = 1.0);
+        inverse.solve_mut(&mut rates);
+        hinges.iter().map(|hinge| rates[of(hinge)]).sum()
     }
 
     /// Sets the force (N m or N) on hinges and slides by index, until it is set again.

@@ -1,8 +1,6 @@
 //! The registry of tasks.
 
-use crate::dm_control::{cartpole, cheetah, hopper, point_mass, reacher, walker};
-use crate::{Env, EnvError, Spec, gymnasium, reach};
-use crate::{Env, EnvError, Spec, gymnasium, maze, reach};
+use crate::{Env, EnvError, Spec, dm_control, gymnasium, jump, maze, reach};
 
 /// A registered task: everything a list, a help text or a paper's table says about it.
 #[derive(Debug, Clone, Copy)]
@@ -37,22 +35,29 @@ impl Task {
 /// Every task, in the order in which documentation lists them.
 pub const TASKS: &[Task] = &[
     gymnasium::hopper::TASK,
-    cartpole::SWINGUP,
-    cheetah::RUN,
-    hopper::HOP,
-    point_mass::EASY,
-    reacher::EASY,
-    walker::STAND,
-    walker::WALK,
-    walker::RUN,
+    gymnasium::walker2d::TASK,
+    gymnasium::half_cheetah::TASK,
     gymnasium::ant::TASK,
-    gymnasium::hopper::TASK,
-    maze::ant::UMAZE,
-    maze::ant::MEDIUM,
-    maze::ant::LARGE,
+    gymnasium::humanoid::TASK,
+    dm_control::walker::STAND,
+    dm_control::walker::WALK,
+    dm_control::walker::RUN,
+    dm_control::cheetah::RUN,
+    dm_control::quadruped::WALK,
+    dm_control::quadruped::RUN,
+    dm_control::humanoid::STAND,
+    dm_control::humanoid::WALK,
+    dm_control::hopper::HOP,
+    dm_control::cartpole::SWINGUP,
+    dm_control::reacher::EASY,
+    dm_control::point_mass::EASY,
     maze::point::UMAZE,
     maze::point::MEDIUM,
     maze::point::LARGE,
+    maze::ant::UMAZE,
+    maze::ant::MEDIUM,
+    maze::ant::LARGE,
+    jump::TASK,
     reach::TASK,
 ];
 

@@ -405,6 +405,56 @@ fn episodes_end_once() {
     }
 }
 
+#[test]
+fn curricula_keep_their_contract() {
+    for task in TASKS {
+        let mut driver = Driver::new(task, 6);
+        let full = driver.obs.clone();
+        let tagged = task.tags.contains(&"curriculum");
+        assert_eq!(
+            driver.env.difficulty(),
+            tagged.then_some(1.0),
+            "{}",
+            task.id
+        );
+        if !tagged {
+            let error = driver.env.set_difficulty(0.5).expect_err("refused");
+            assert_eq!(error, EnvError::NoCurriculum { task: task.id });
+            assert!(error.to_string().contains(task.id), "{error}");
+            continue;
+        }
+        for bad in [-0.01, 1.01, f32::NAN, f32::INFINITY] {
+            let error = driver.env.set_difficulty(bad).expect_err("refused");
+            assert!(matches!(error, EnvError::Difficulty { .. }), "{error}");
+            assert!(error.to_string().contains(task.id), "{error}");
+            assert_eq!(driver.env.difficulty(), Some(1.0));
+        }
+        // Not before the next reset, which keeps it.
+        let expected = Driver::new(task, 6).hash(&mut Actions(5), 50);
+        driver.env.set_difficulty(0.0).expect("in range");
+        assert_eq!(driver.hash(&mut Actions(5), 50), expected, "{}", task.id);
+        driver.reset();
+        let easy = driver.obs.clone();
+        assert_ne!(easy, full, "{}", task.id);
+        driver.reset();
+        assert_eq!((&driver.obs, driver.env.difficulty()), (&easy, Some(0.0)));
+
+        driver.env.set_difficulty(0.25).expect("in range");
+        let snapshot = driver.env.snapshot().expect("snapshot");
+        let mut other = Driver::new(task, 7);
+        other.env.restore(&snapshot).expect("restore");
+        assert_eq!(other.env.difficulty(), Some(0.25), "{}", task.id);
+        for driver in [&mut driver, &mut other] {
+            driver.seed = 6;
+            driver.reset();
+        }
+        assert_eq!(driver.obs, other.obs, "{}", task.id);
+        driver.env.set_difficulty(1.0).expect("in range");
+        driver.reset();
+        assert_eq!(driver.obs, full, "{}", task.id);
+    }
+}
+
 /// The bits of a fixed episode stream, per task and version: `tests/golden.txt`. A mismatch means
 /// that published results no longer reproduce. If that is intended, raise the task's version and
 /// write the table anew: `PREFBENCH_BLESS=1 cargo test -p prefbench-envs --test conformance golden`

@@ -30,6 +30,10 @@ impl Env for Faulty {
         &TASK.spec
     }
 
+    fn set_difficulty(&mut self, _difficulty: f32) -> Result<(), EnvError> {
+        Err(EnvError::NoCurriculum { task: TASK.id })
+    }
+
     fn reset(&mut self, _seed: u64, obs: &mut [f32]) -> Result<(), EnvError> {
         assert_ne!(self.0, 1000, "what panicked is used again");
         self.0 = 0;
