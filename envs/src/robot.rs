@@ -436,6 +436,35 @@ impl Robot {
         &world.0.bodies[self.bodies[index]]
     }
 
+    /// Mass, centre of mass and inertia of the `index`-th geom in its body's frame.
+    pub fn geom_mass(&self, world: &World, index: usize) -> MassProperties {
+        let collider = &world.0.colliders[self.geoms[index]];
+        let place = collider.position_wrt_parent().copied().unwrap_or_default();
+        collider.mass_properties().transform_by(&place)
+    }
+
+    /// Linear velocity (m/s) of the point of the `index`-th body that is at `point` in the world,
+    /// and the body's angular velocity (rad/s), in the world.
+    pub fn velocity(&self, world: &World, index: usize, point: Vector) -> (Vector, Vector) {
+        let nothing = (Vector::NAN, Vector::NAN); // ends the episode as diverged
+        let body = self.bodies[index];
+        let Some(link) = world.0.multibody_joints.rigid_body_link(body) else {
+            return nothing;
+        };
+        let Some(mb) = world.0.multibody_joints.get_multibody(link.multibody) else {
+            return nothing;
+        };
+        let mut v = [0.0; 6];
+        let jacobian = mb.body_jacobian(link.id);
+        for (column, speed) in jacobian.column_iter().zip(&mb.generalized_velocity()) {
+            v.iter_mut().zip(&column).for_each(|(v, j)| *v += j * speed);
+        }
+        let (linear, angular) = (Vector::new(v[0], v[1], v[2]), Vector::new(v[3], v[4], v[5]));
+        let body = &world.0.bodies[body];
+        let centre = *body.position() * body.local_center_of_mass();
+        (linear + angular.cross(point - centre), angular)
+    }
+
     /// What touches the robot: index of the geom, point (m) and force on it (N), in the world.
     pub fn contacts(&self, world: &World) -> impl Iterator<Item = (usize, Vector, Vector)> {
         world.contacts().filter_map(|c| {

@@ -33,7 +33,11 @@ impl Task {
 }
 
 /// Every task, in the order in which documentation lists them.
-pub const TASKS: &[Task] = &[gymnasium::hopper::TASK, reach::TASK];
+pub const TASKS: &[Task] = &[
+    gymnasium::hopper::TASK,
+    gymnasium::humanoid::TASK,
+    reach::TASK,
+];
 
 /// The task with this id.
 ///
