@@ -24,6 +24,7 @@
 //! [`TASKS`].
 #![forbid(unsafe_code)]
 
+mod dm_control;
 mod env;
 mod episode;
 mod error;

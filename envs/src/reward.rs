@@ -27,8 +27,7 @@ pub enum Sigmoid {
 const VALUE_AT_MARGIN: f64 = 0.1;
 
 impl Sigmoid {
-    fn at(self, d: f64) -> f64 {
-        let v = VALUE_AT_MARGIN;
+    fn at(self, d: f64, v: f64) -> f64 {
         let inside = |d: f64, value: f64| if d < 1.0 { value } else { 0.0 };
         match self {
             Self::Gaussian => libm::exp(libm::log(v) * d * d),
@@ -52,11 +51,23 @@ impl Sigmoid {
 /// 1 where `x` lies within `bounds` (inclusive, may be infinite), falling to 0.1 at `margin`
 /// beyond the nearer bound. A margin of 0 (or less) is a sharp edge; NaN yields 0.
 pub fn tolerance(x: f64, bounds: (f64, f64), margin: f64, sigmoid: Sigmoid) -> f64 {
+    tolerance_to(VALUE_AT_MARGIN, x, bounds, margin, sigmoid)
+}
+
+/// [`tolerance`] that falls to `value_at_margin` at `margin`: within (0, 1), or 0 for the sigmoids
+/// that end there ([`Sigmoid::Cosine`], [`Sigmoid::Linear`], [`Sigmoid::Quadratic`]).
+pub fn tolerance_to(
+    value_at_margin: f64,
+    x: f64,
+    bounds: (f64, f64),
+    margin: f64,
+    sigmoid: Sigmoid,
+) -> f64 {
     let (low, high) = bounds;
     if (low..=high).contains(&x) {
         1.0
     } else if margin > 0.0 && !x.is_nan() {
-        sigmoid.at((low - x).max(x - high) / margin)
+        sigmoid.at((low - x).max(x - high) / margin, value_at_margin)
     } else {
         0.0
     }
@@ -66,7 +77,7 @@ pub fn tolerance(x: f64, bounds: (f64, f64), margin: f64, sigmoid: Sigmoid) -> f
 mod tests {
     use super::{
         Sigmoid::{self, *},
-        tolerance,
+        tolerance, tolerance_to,
     };
     use std::collections::BTreeMap;
 
@@ -104,5 +115,22 @@ mod tests {
         assert_eq!(tolerance(2.1, (-1.0, 2.0), 0.0, Gaussian), 0.0);
         assert_eq!(tolerance(1e30, (0.0, f64::INFINITY), 1.0, Linear), 1.0);
         assert_eq!(tolerance(f64::NAN, (0.0, 1.0), 1.0, LongTail), 0.0);
+    }
+
+    #[test]
+    fn reaches_the_value_at_the_margin() {
+        for (name, sigmoid) in SIGMOIDS {
+            for value in [0.25, 0.5] {
+                let got = tolerance_to(value, -3.0, (0.0, 1.0), 3.0 + 1e-12, sigmoid);
+                assert!((got - value).abs() < 1e-9, "{name}: {got}, not {value}");
+            }
+        }
+        for sigmoid in [Cosine, Linear, Quadratic] {
+            let at = |x| tolerance_to(0.0, x, (0.0, 1.0), 2.0, sigmoid);
+            assert_eq!((at(3.0), at(9.0)), (0.0, 0.0), "{sigmoid:?}");
+        }
+        assert_eq!(tolerance_to(0.0, 2.0, (0.0, 1.0), 2.0, Linear), 0.5);
+        assert_eq!(tolerance_to(0.5, 2.0, (0.0, 1.0), 2.0, Linear), 0.75);
+        assert_eq!(tolerance_to(0.0, 2.0, (0.0, 1.0), 2.0, Quadratic), 0.75);
     }
 }

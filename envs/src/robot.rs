@@ -436,11 +436,9 @@ impl Robot {
         &world.0.bodies[self.bodies[index]]
     }
 
-    /// Mass, centre of mass and inertia of the `index`-th geom in its body's frame.
-    pub fn geom_mass(&self, world: &World, index: usize) -> MassProperties {
-        let collider = &world.0.colliders[self.geoms[index]];
-        let place = collider.position_wrt_parent().copied().unwrap_or_default();
-        collider.mass_properties().transform_by(&place)
+    /// The table's `index`-th geom, counted body by body.
+    pub fn geom<'w>(&self, world: &'w World, index: usize) -> &'w Collider {
+        &world.0.colliders[self.geoms[index]]
     }
 
     /// Linear velocity (m/s) of the point of the `index`-th body that is at `point` in the world,
@@ -471,6 +469,22 @@ impl Robot {
             let geom = self.geoms.iter().position(|&g| g == c.collider)?;
             Some((geom, c.point, c.force))
         })
+    }
+
+    /// Velocity of the centre of mass (m/s), of the joints' velocities as they are now: rapier
+    /// updates those of bodies only when its next step begins.
+    pub fn centre_velocity(&self, world: &World) -> Vector {
+        let Some(mb) = self.multibody(world) else {
+            return Vector::splat(f32::NAN);
+        };
+        let (joints, mut momentum, mut mass) = (mb.generalized_velocity(), Vector::ZERO, 0.0);
+        for (id, link) in mb.links().enumerate() {
+            let m = world.0.bodies[link.rigid_body_handle()].mass();
+            let v = mb.body_jacobian(id).fixed_rows::<3>(0) * joints;
+            momentum += m * Vector::new(v[0], v[1], v[2]);
+            mass += m;
+        }
+        momentum / mass
     }
 
     /// Coordinate of the `index`-th hinge or slide (rad or m).

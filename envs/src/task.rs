@@ -1,6 +1,6 @@
 //! The registry of tasks.
 
-use crate::{Env, EnvError, Spec, gymnasium, reach};
+use crate::{Env, EnvError, Spec, dm_control, gymnasium, reach};
 
 /// A registered task: everything a list, a help text or a paper's table says about it.
 #[derive(Debug, Clone, Copy)]

@@ -50,7 +50,9 @@ impl Links {
         let mut next = 0;
         let link = |&(_, geoms, _): &(usize, usize, f32)| {
             let mass = (next..next + geoms).fold(MassProperties::default(), |sum, geom| {
-                sum + robot.geom_mass(world, geom)
+                let collider = robot.geom(world, geom);
+                let place = collider.position_wrt_parent().copied().unwrap_or_default();
+                sum + collider.mass_properties().transform_by(&place)
             });
             next += geoms;
             Link {

@@ -1,0 +1,3 @@
+//! Tasks of DeepMind's Control Suite.
+
+pub(crate) mod humanoid;
