@@ -36,6 +36,8 @@ impl Task {
 pub const TASKS: &[Task] = &[
     gymnasium::hopper::TASK,
     gymnasium::humanoid::TASK,
+    dm_control::humanoid::STAND,
+    dm_control::humanoid::WALK,
     reach::TASK,
 ];
 

@@ -6,7 +6,8 @@
 //! first order where MuJoCo uses RK4, its contacts and limits are tuned to MuJoCo's rather than
 //! identical, it looks for contacts once in a control step and solves thrice where MuJoCo steps five
 //! times; limbs pass through each other (rapier's contacts within one multibody are unstable), so
-//! that forces are of the floor's contacts alone; actions are in [-1, 1], which stand for the
+//! that contact forces are the floor's alone, and observed of the feet alone, as no other link gets
+//! down to it before the episode ends; actions are in [-1, 1], which stand for the
 //! original's controls of -0.4 to 0.4, and are clipped before the reward sees them; the root's
 //! quaternion keeps unit length when it is reset; and observation and reward are of the state after
 //! the step, where MuJoCo leaves inertias, body velocities and the centre of mass as they were in

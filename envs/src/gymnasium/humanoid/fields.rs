@@ -1,6 +1,6 @@
 //! The 348 numbers of Humanoid-v5's observation.
 
-use super::links::{LINKS, PARTS};
+use super::links::{FEET, LINKS, PARTS};
 use crate::Field;
 
 pub(super) const FIELDS: &[Field] = &{
@@ -16,7 +16,13 @@ pub(super) const FIELDS: &[Field] = &{
     }
     at = put_rows(&mut all, at, &VELOCITIES);
     at = put(&mut all, at, &TORQUES);
-    at = put_rows(&mut all, at, &FORCES);
+    link = 0;
+    while link < LINKS {
+        let foot = link == FEET[0] || link == FEET[1];
+        let row = FORCES[link];
+        at = put(&mut all, at, &if foot { row } else { untouched(row) });
+        link += 1;
+    }
     assert!(at == all.len());
     all
 };
@@ -38,6 +44,16 @@ const fn put_rows(all: &mut [Field; 348], mut at: usize, rows: &[[Field; 6]]) ->
         i += 1;
     }
     at
+}
+
+/// Contact forces on a link that never touches anything.
+const fn untouched(mut row: [Field; 6]) -> [Field; 6] {
+    let mut i = 0;
+    while i < row.len() {
+        row[i] = Field::constant(row[i].name, row[i].unit, 0.0);
+        i += 1;
+    }
+    row
 }
 
 /// Six numbers of a link, three and three, of two units.

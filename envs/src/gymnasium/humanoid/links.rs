@@ -32,6 +32,9 @@ pub(super) const PARTS: [(usize, usize, f32); LINKS] = [
     (10, 2, 1.229_540_2),
 ];
 
+/// All that touches the floor while the torso is a metre above it: a robot on its knees is lower.
+pub(super) const FEET: [usize; 2] = [5, 8];
+
 /// A rigid part of a body: its centre of mass and its inertia about it, in the body's frame.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Link {
@@ -105,8 +108,10 @@ impl Links {
         }
         let (forces, _) = obs[CFRC_EXT].as_chunks_mut::<6>();
         let contacts = Forces::of(world, robot, centre);
-        for (row, (torque, force)) in forces.iter_mut().zip(contacts.0) {
-            *row = [torque.x, torque.y, torque.z, force.x, force.y, force.z];
+        forces.fill([0.0; 6]);
+        for foot in FEET {
+            let (torque, force) = contacts.0[foot];
+            forces[foot] = [torque.x, torque.y, torque.z, force.x, force.y, force.z];
         }
     }
 
@@ -135,4 +140,4 @@ impl Forces {
 }
 
 /// The link of each geom.
-const LINK_OF: [usize; 17] = [0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 11, 12, 12];
+pub(super) const LINK_OF: [usize; 17] = [0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 11, 12, 12];

@@ -54,3 +54,32 @@ fn contact_forces_carry_the_weight() {
     println!("{impulse} N s, momentum says {expected}");
     assert!((impulse / expected - 1.0).abs() < 0.1);
 }
+
+/// What the observation takes for granted: with motors thrown this way and that, nothing but feet
+/// touches the floor before an episode ends.
+#[test]
+fn only_feet_touch() {
+    let (mut world, mut humanoid) = Humanoid::build(&TASK).expect("humanoid builds");
+    let (pristine, mut touches) = (Humanoid::build(&TASK).expect("humanoid builds").0, 0);
+    for episode in 0..300 {
+        world.copy_from(&pristine);
+        let mut random = Random::seeded(episode);
+        humanoid.begin(&mut world, &mut random);
+        let mut action = [0.0; HINGES];
+        for step in 0..1000 {
+            if step % (1 + episode % 8) == 0 {
+                action.fill_with(|| random.uniform(-1.0, 1.0).signum());
+            }
+            humanoid.act(&mut world, &action);
+            world.step().expect("sound");
+            for (geom, ..) in humanoid.robot.contacts(&world) {
+                assert!(links::FEET.contains(&links::LINK_OF[geom]), "geom {geom}");
+                touches += 1;
+            }
+            if humanoid.judge(&world, &action).terminated {
+                break;
+            }
+        }
+    }
+    assert!(touches > 100, "{touches}");
+}
