@@ -15,7 +15,7 @@ use crate::reward::{
 };
 use crate::robot::{BODY, Body, FREE, GEOM, Geom, HINGE, Joint, Robot, Solid, degrees};
 use crate::world::World;
-use crate::{EnvError, Field, Spec, Task};
+use crate::{EnvError, Spec, Task};
 use nalgebra::SVector;
 use rapier3d::parry::query;
 use rapier3d::prelude::*;
