@@ -5,6 +5,7 @@
 pub(crate) mod cartpole;
 pub(crate) mod cheetah;
 pub(crate) mod hopper;
+pub(crate) mod humanoid;
 pub(crate) mod point_mass;
 pub(crate) mod quadruped;
 pub(crate) mod reacher;

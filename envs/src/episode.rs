@@ -49,6 +49,10 @@ pub(crate) struct Judgement {
 pub(crate) struct Random(ChaCha8Rng);
 
 impl Random {
+    pub fn seeded(seed: u64) -> Self {
+        Self(ChaCha8Rng::seed_from_u64(seed))
+    }
+
     /// Uniform in `[low, high)` on a grid of 2^24 values.
     pub fn uniform(&mut self, low: f32, high: f32) -> f32 {
         let unit = (self.0.next_u32() >> 8) as f32 / (1 << 24) as f32;
@@ -183,10 +187,8 @@ impl<D: Domain> Env for Episode<D> {
         self.world.copy_from(&self.pristine.0);
         self.domain.clone_from(&self.pristine.1);
         difficulty.inspect(|&d| self.domain.set_difficulty(d));
-        self.domain.begin(
-            &mut self.world,
-            &mut Random(ChaCha8Rng::seed_from_u64(seed)),
-        );
+        self.domain
+            .begin(&mut self.world, &mut Random::seeded(seed));
         (self.phase, self.step) = (Phase::Running, 0);
         self.domain.observe(&self.world, obs);
         Ok(())

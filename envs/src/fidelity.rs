@@ -7,7 +7,7 @@
 use crate::episode::{Domain, Episode};
 use crate::robot::Robot;
 use crate::world::World;
-use crate::{End, Env, Task};
+use crate::{End, Task};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -464,11 +464,13 @@ impl Robot {
     }
 
     /// Length of `positions`.
+    #[cfg(test)]
     pub fn position_count(&self) -> usize {
         self.dofs.len() + if self.free.is_some() { 7 } else { 0 }
     }
 
     /// Length of `velocities`.
+    #[cfg(test)]
     pub fn velocity_count(&self) -> usize {
         self.dofs.len() + if self.free.is_some() { 6 } else { 0 }
     }
@@ -507,6 +509,33 @@ impl Robot {
             Some(collider.shape().compute_aabb(&place).mins.z)
         });
         lows.fold(f32::INFINITY, f32::min)
+    }
+
+    /// The table's `index`-th geom, counted body by body.
+    pub fn geom<'w>(&self, world: &'w World, index: usize) -> &'w Collider {
+        &world.0.colliders[self.geoms[index]]
+    }
+
+    /// Linear velocity (m/s) of the point of the `index`-th body that is at `point` in the world,
+    /// and the body's angular velocity (rad/s), in the world.
+    pub fn velocity(&self, world: &World, index: usize, point: Vector) -> (Vector, Vector) {
+        let nothing = (Vector::NAN, Vector::NAN); // ends the episode as diverged
+        let body = self.bodies[index];
+        let Some(link) = world.0.multibody_joints.rigid_body_link(body) else {
+            return nothing;
+        };
+        let Some(mb) = world.0.multibody_joints.get_multibody(link.multibody) else {
+            return nothing;
+        };
+        let mut v = [0.0; 6];
+        let jacobian = mb.body_jacobian(link.id);
+        for (column, speed) in jacobian.column_iter().zip(&mb.generalized_velocity()) {
+            v.iter_mut().zip(&column).for_each(|(v, j)| *v += j * speed);
+        }
+        let (linear, angular) = (Vector::new(v[0], v[1], v[2]), Vector::new(v[3], v[4], v[5]));
+        let body = &world.0.bodies[body];
+        let centre = *body.position() * body.local_center_of_mass();
+        (linear + angular.cross(point - centre), angular)
     }
 
     /// What touches the robot: index of the geom, point (m) and force on it (N), in the world.

@@ -221,17 +221,22 @@ impl World {
         }
     }
 
-    /// The forces of every contact in the last rapier step, on each of the two colliders.
+    /// The forces of every contact in the last solver iteration of the last rapier step, on each
+    /// of the two colliders.
     pub fn contacts(&self) -> impl Iterator<Item = Contact> {
-        let per_second = 1.0 / self.0.integration_parameters.dt;
+        let p = &self.0.integration_parameters;
+        let per_second = p.num_solver_iterations as f32 / p.dt;
         self.0.narrow_phase.contact_pairs().flat_map(move |pair| {
             let place = self.0.colliders.get(pair.collider1).map(|c| *c.position());
             pair.manifolds().iter().flat_map(move |manifold| {
                 let place = place.unwrap_or_default()
                     * manifold.subshape_pos1().copied().unwrap_or_default();
-                let touching = manifold.points.iter().filter(|p| p.data.impulse > 0.0);
+                let touching = manifold
+                    .points
+                    .iter()
+                    .filter(|p| p.data.warmstart_impulse > 0.0);
                 touching.flat_map(move |p| {
-                    let along = p.data.impulse * -manifold.data.normal;
+                    let along = p.data.warmstart_impulse * -manifold.data.normal;
                     let force = (along + p.data.warmstart_tangent_world) * per_second;
                     let point = place * p.local_p1;
                     let on = |collider, force| Contact {

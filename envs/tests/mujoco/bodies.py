@@ -129,7 +129,7 @@ def gymnasium_judged(robot, env, count):
                 fresh.qpos[:], fresh.qvel[:] = after
                 fresh.ctrl[:] = action
                 mujoco.mj_forward(env.model, fresh)
-                item["exact"] = {k: getattr(fresh, k)[1:].ravel() for k in ("cinert", "cvel")}
+                item["exact"] = {k: getattr(fresh, k)[1:].flatten() for k in ("cinert", "cvel")}
                 for part, now in item["exact"].items():
                     change = abs(now - obs[slice(*parts[part])]).max()
                     stale[part] = max(stale.get(part, 0.0), change)
