@@ -450,6 +450,9 @@ impl Robot {
         }
         if !soft.is_empty() {
             world.1.add(handle, soft);
+            // Limits of one robot pull at each other, and at contacts.
+            world.0.integration_parameters.num_internal_pgs_iterations = 4;
+            world.prime();
         }
         let robot = Self {
             handle,
@@ -459,7 +462,6 @@ impl Robot {
             free,
             motors,
         };
-        world.prime();
         Ok(robot)
     }
 

@@ -6,6 +6,7 @@
 //! there as here.
 
 use super::{HORIZON, REWARD_BOUNDS, randomise};
+use crate::compliance::Impedance;
 use crate::episode::{Domain, Episode, Judgement, Random};
 use crate::reward::{Sigmoid::Gaussian, Sigmoid::Linear, tolerance, tolerance_to};
 use crate::robot::{
@@ -16,25 +17,20 @@ use crate::{EnvError, Field, Spec, Task};
 use rapier3d::prelude::Vector;
 use serde::{Deserialize, Serialize};
 
-// Time: walker.py's control period, in two steps of 5 iterations, each of which integrates as MuJoCo's
-// 10 steps of 2.5 ms do. That looks for contacts twice instead of 10 times: with the softness below
-// landings are 0.063 rad, 0.133 m/s and 1.76 rad/s from MuJoCo's, against 0.059, 0.114 and 1.76.
-const STEP: f32 = 0.0125;
-const STEPS: usize = 2;
-const ITERATIONS: usize = 5;
+// Time, as in walker.xml and walker.py.
+const STEP: f32 = 0.0025;
+const STEPS: usize = 10;
 const PERIOD: f64 = 0.025;
-/// m: how far ahead a step looks for contacts, more than what a foot falls in its 12.5 ms.
-const PREDICTION: f32 = 0.05;
 
-// Chosen of 5 to 30 Hz by how closely landings follow MuJoCo's without sinking deeper than there
-// (25 mm). Contacts: at 12 Hz and 0.7 the ground gives 33 mm; from 24 Hz on the joints' rates part by
-// 2 rad/s. Limits: at 8 Hz and 0.7 their own test is closest to MuJoCo (0.17 rad instead of 0.24),
-// and landings further (0.08 rad instead of 0.06). Friction, skin, allowed penetration and the
-// friction pass made nothing better; a stabilisation iteration doubles the errors.
-/// Natural frequency in Hz and damping ratio of ground contact.
+/// Natural frequency in Hz and damping ratio of ground contact. Chosen of 5 to 30 Hz by how closely
+/// landings follow MuJoCo's without sinking much deeper than there (26 mm): at 12 Hz and 0.7 the
+/// ground gives 33 mm; from 24 Hz on the joints' rates part by 2 rad/s.
 const CONTACT_SOFTNESS: (f32, f32) = (16.0, 1.5);
-/// The same of joint limits.
-const LIMIT_SOFTNESS: (f32, f32) = (10.0, 0.9);
+/// How limits yield, as in walker.xml.
+const LIMITS: Impedance = Impedance {
+    solref: (0.02, 1.0),
+    solimp: (0.0, 0.99, 0.01),
+};
 
 const ROBOT: &[Body] = &[
     Body {
@@ -216,10 +212,7 @@ impl Domain for Walker {
 
     fn build(task: &Task) -> Result<(World, Self), EnvError> {
         let mut world = World::compliant(STEP, CONTACT_SOFTNESS, FRICTION);
-        let p = &mut world.0.integration_parameters;
-        p.num_solver_iterations = ITERATIONS;
-        p.normalized_prediction_distance = PREDICTION;
-        let robot = Robot::build(&mut world, task.id, ROBOT, MOTORS, LIMIT_SOFTNESS)?;
+        let robot = Robot::build(&mut world, task.id, ROBOT, MOTORS, LIMITS)?;
         let speed = match task.id {
             "walker-stand" => None,
             "walker-walk" => Some(WALK_SPEED),

@@ -10,9 +10,9 @@ fn moves_and_judges_as_in_mujoco() {
     twin.moves_as_in_mujoco(&Bars {
         flight: 0.03,
         swing: 0.001,
-        limits: 0.25,
+        limits: 0.1,
         landings: [0.07, 0.15, 1.9],
-        rest: 0.005,
+        rest: 0.02,
     });
 }
 

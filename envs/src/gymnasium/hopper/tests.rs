@@ -199,7 +199,7 @@ fn observes_and_judges_as_gymnasium() {
 }
 
 /// Fallen and thrashing at full torque for 40 s, the robot stays on the floor (into which it sinks by
-/// 57 mm at most; MuJoCo's by 41 to 53 in three such runs) and exactly in its plane: any friction
+/// 60 mm at most; MuJoCo's by 41 to 53 in three such runs) and exactly in its plane: any friction
 /// across the plane, from rounding, would take away from friction along it.
 #[test]
 fn survives_thrashing() {
@@ -231,7 +231,7 @@ fn survives_thrashing() {
     let z = hopper.positions(&world)[1];
     println!("deepest {deepest} m, torso at {z} m, friction {along} N s");
     assert!(
-        deepest < 0.0 && deepest > -0.06,
+        deepest < 0.0 && deepest > -0.065,
         "penetration of {deepest} m"
     );
     assert!((0.0..1.5).contains(&z), "torso at {z} m");
