@@ -30,8 +30,8 @@ mod fields;
 const PERIOD: f32 = 0.025;
 const STEPS: usize = 2;
 const ITERATIONS: usize = 4;
-/// How far ahead contacts are looked for, m: what a foot of 4 m/s covers in a step.
-const PREDICTION: f32 = 0.05;
+/// How far ahead contacts are looked for, m: what a limb of 16 m/s covers in a step.
+const PREDICTION: f32 = 0.2;
 
 // By a sweep over landings. Contacts of 9 to 30 Hz land within 0.107 to 0.125 rad and 0.19 to 0.23
 // m/s of MuJoCo and differ in how far they sink in, 63 mm to 15: these sink in as MuJoCo does. Limits

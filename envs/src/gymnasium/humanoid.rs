@@ -44,9 +44,10 @@ const ITERATIONS: usize = 3;
 const CONTACT_SOFTNESS: (f32, f32) = (14.0, 2.0);
 /// The same of joint limits.
 const LIMIT_SOFTNESS: (f32, f32) = (11.0, 0.35);
-/// How far ahead contacts are looked for, m: what a foot of 3 m/s covers in a control period. With
-/// rapier's 0.02 m feet sink in by twice as much.
-const PREDICTION: f32 = 0.05;
+/// How far ahead contacts are looked for, m: what a limb of 13 m/s covers in a control period. Under
+/// the roughest actions feet sink in by 17 mm (99th percentile) and 37 at most; with 0.05 m they sink
+/// in by 22 and 68, in MuJoCo by 38 and 66.
+const PREDICTION: f32 = 0.2;
 /// Half the gap at which two solids touch, as in humanoid.xml, m.
 const MARGIN: f32 = 0.001;
 
