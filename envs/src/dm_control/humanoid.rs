@@ -8,6 +8,7 @@
 //! penetration gives up after 1,000 draws, which by the quarter of draws that penetrate never
 //! happens.
 
+use crate::compliance::Impedance;
 use crate::episode::{Domain, Episode, Judgement, Random};
 use crate::reward::{
     Sigmoid::{Gaussian, Linear, Quadratic},
@@ -23,24 +24,20 @@ use serde::{Deserialize, Serialize};
 
 mod fields;
 
-/// Time: humanoid.py's control period, in two steps of 4 iterations, where MuJoCo takes 5 steps of
-/// 5 ms. Iterations of rapier's are as exact as MuJoCo's steps when they are shorter: in flight 4, of
-/// 3.1 ms, part from the exact motion by 0.051 rad, 3 by 0.067, MuJoCo's Euler by 0.045, and 5 single
-/// steps, which look for contacts as often as MuJoCo does, by 0.080.
+/// Time: humanoid.py's control period, in which humanoid.xml has 5 steps of 5 ms. rapier's are as exact
+/// when they are shorter: in flight 8 of 3.1 ms part from the exact motion by 0.051 rad, 5 by 0.080;
+/// MuJoCo's Euler by 0.045.
 const PERIOD: f32 = 0.025;
-const STEPS: usize = 2;
-const ITERATIONS: usize = 4;
-/// How far ahead contacts are looked for, m: what a limb of 16 m/s covers in a step.
-const PREDICTION: f32 = 0.2;
+const STEPS: usize = 8;
 
-// By a sweep over landings. Contacts of 9 to 30 Hz land within 0.107 to 0.125 rad and 0.19 to 0.23
-// m/s of MuJoCo and differ in how far they sink in, 63 mm to 15: these sink in as MuJoCo does. Limits
-// of 8 to 14 Hz and damping ratios of 1.5 to 4 part by 0.197 to 0.26 rad, those of damping ratio 0.5
-// or at 20 Hz by 0.4 to 0.58.
-/// Natural frequency in Hz and damping ratio of ground contact.
+/// Natural frequency in Hz and damping ratio of ground contact. Of 9 to 30 Hz landings hardly prefer
+/// any; these sink in about as MuJoCo does.
 const CONTACT_SOFTNESS: (f32, f32) = (20.0, 1.5);
-/// The same of joint limits.
-const LIMIT_SOFTNESS: (f32, f32) = (10.0, 1.5);
+/// How limits yield, as in humanoid.xml.
+const LIMITS: Impedance = Impedance {
+    solref: (0.02, 1.0),
+    solimp: (0.0, 0.99, 0.01),
+};
 
 /// The robot, as in humanoid.xml. Head and hands have no joints and are part of torso and arms.
 const ROBOT: &[Body] = &[
@@ -422,10 +419,7 @@ impl Domain for Humanoid {
 
     fn build(task: &Task) -> Result<(World, Self), EnvError> {
         let mut world = World::compliant(PERIOD / STEPS as f32, CONTACT_SOFTNESS, FLOOR_FRICTION);
-        let p = &mut world.0.integration_parameters;
-        p.num_solver_iterations = ITERATIONS;
-        p.normalized_prediction_distance = PREDICTION;
-        let robot = Robot::build(&mut world, task.id, ROBOT, MOTORS, LIMIT_SOFTNESS)?;
+        let robot = Robot::build(&mut world, task.id, ROBOT, MOTORS, LIMITS)?;
         let walks = task.id == WALK.id;
         Ok((world, Self { robot, walks }))
     }

@@ -3,9 +3,8 @@
 //! Body, observation, reward, termination and reset follow Gymnasium 1.x (`humanoid.xml`,
 //! `humanoid_v5.py`; the robot is of Tassa, Erez and Todorov 2012, "Synthesis and stabilization of
 //! complex behaviors through online trajectory optimization"). Deviations: rapier integrates to
-//! first order where MuJoCo uses RK4, its contacts and limits are tuned to MuJoCo's rather than
-//! identical, it looks for contacts once in a control step and solves thrice where MuJoCo steps five
-//! times; limbs pass through each other (rapier's contacts within one multibody are unstable), so
+//! first order where MuJoCo uses RK4, its contacts are tuned to MuJoCo's rather than identical,
+//! and it steps four times where MuJoCo steps five; limbs pass through each other (rapier's contacts within one multibody are unstable), so
 //! that contact forces are the floor's alone, and observed of the feet alone, as no other link gets
 //! down to it before the episode ends; actions are in [-1, 1], which stand for the
 //! original's controls of -0.4 to 0.4, and are clipped before the reward sees them; the root's
@@ -13,6 +12,7 @@
 //! the step, where MuJoCo leaves inertias, body velocities and the centre of mass as they were in
 //! RK4's last stage.
 
+use crate::compliance::IMPEDANCE;
 use crate::episode::{Domain, Episode, Judgement, Random};
 use crate::robot::{BODY, Body, FREE, GEOM, Geom, HINGE, Joint, Robot, Solid, degrees};
 use crate::world::World;
@@ -27,27 +27,15 @@ mod links;
 use fields::FIELDS;
 use links::{Links, QFRC_ACTUATOR};
 
-// Time, as in humanoid.xml and humanoid_v5.py: 3 ms and a frame skip of 5.
+// Time: the control period of humanoid_v5.py, in which humanoid.xml has 5 steps of 3 ms. Their number
+// is the price of a step, and 4 follow MuJoCo as well: with 3 a knee that starts beyond its limit
+// parts by 0.11 rad in 0.2 s instead of 0.09.
 const PERIOD: f32 = 0.015;
-/// Solver iterations in the one rapier step of a control period. Their number is the price of a
-/// step. Against MuJoCo, 5 of 3 ms, 4, 3 and 2 part by 0.013, 0.015, 0.023 and 0.041 rad in flight,
-/// and by 0.039, 0.038, 0.041 and 0.045 rad over landings; 3 are 1.7 times as fast as 5.
-const ITERATIONS: usize = 3;
+const STEPS: usize = 4;
 
-// Contacts and limits, by a sweep over landings. Contacts from 9 Hz and damping ratio 1 to 20 and 2
-// land within 0.042 to 0.054 rad and 0.09 to 0.12 m/s of MuJoCo and differ in how far they sink in:
-// 22 mm to 4, where MuJoCo sinks by 17. This one is stiff enough for a floor and lands as well as
-// any. What is left of limits is the knees', which start beyond theirs: MuJoCo's limits push back
-// as springs of 8 Hz, but yield to a torque as ones of 36 Hz, and rapier's have one frequency. At 8
-// Hz a driven knee parts by 0.18 rad, at 20 Hz and more one that is let go by 0.25 to 0.45.
-/// Natural frequency in Hz and damping ratio of ground contact.
+/// Natural frequency in Hz and damping ratio of ground contact. Landings hardly tell 9 Hz and ratio 1
+/// from 20 and 2; this one is stiff enough for a floor.
 const CONTACT_SOFTNESS: (f32, f32) = (14.0, 2.0);
-/// The same of joint limits.
-const LIMIT_SOFTNESS: (f32, f32) = (11.0, 0.35);
-/// How far ahead contacts are looked for, m: what a limb of 13 m/s covers in a control period. Under
-/// the roughest actions feet sink in by 17 mm (99th percentile) and 37 at most; with 0.05 m they sink
-/// in by 22 and 68, in MuJoCo by 38 and 66.
-const PREDICTION: f32 = 0.2;
 /// Half the gap at which two solids touch, as in humanoid.xml, m.
 const MARGIN: f32 = 0.001;
 
@@ -342,14 +330,11 @@ type Positions = SVector<f32, { 7 + HINGES }>;
 type Velocities = SVector<f32, { 6 + HINGES }>;
 
 impl Domain for Humanoid {
-    const SUBSTEPS: usize = 1;
+    const SUBSTEPS: usize = STEPS;
 
     fn build(task: &Task) -> Result<(World, Self), EnvError> {
-        let mut world = World::compliant(PERIOD, CONTACT_SOFTNESS, FLOOR_FRICTION);
-        let p = &mut world.0.integration_parameters;
-        p.num_solver_iterations = ITERATIONS;
-        p.normalized_prediction_distance = PREDICTION;
-        let robot = Robot::build(&mut world, task.id, ROBOT, MOTORS, LIMIT_SOFTNESS)?;
+        let mut world = World::compliant(PERIOD / STEPS as f32, CONTACT_SOFTNESS, FLOOR_FRICTION);
+        let robot = Robot::build(&mut world, task.id, ROBOT, MOTORS, IMPEDANCE)?;
         for (_, collider) in world.0.colliders.iter_mut() {
             collider.set_contact_skin(MARGIN);
         }

@@ -13,7 +13,7 @@ fn moves_as_in_mujoco() {
     twin.moves_as_in_mujoco(&Bars {
         flight: 0.06,
         swing: 0.02,
-        limits: 0.22,
+        limits: 0.1,
         landings: [0.13, 0.22, 3.3],
         rest: 0.2,
     });

@@ -11,7 +11,7 @@ fn moves_as_in_mujoco() {
     twin.moves_as_in_mujoco(&Bars {
         flight: 0.06,
         swing: 0.005,
-        limits: 0.15,
+        limits: 0.1,
         landings: [0.06, 0.12, 1.1],
         rest: 0.02,
     });
