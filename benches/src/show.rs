@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use prefbench_results::plot::{PlotOptions, X, learning_curves};
+use prefbench_results::reference;
 use prefbench_results::table::{Metric, Table, TableOptions};
 use prefbench_results::{FinishedRun, Store, Unfinished};
 
@@ -20,7 +21,7 @@ pub struct TableArgs {
     /// How to print
     #[arg(long, value_enum, default_value = "terminal")]
     pub format: TableFormat,
-    /// Only this metric [default: both]
+    /// Only this metric [default: all that the task has]
     #[arg(long, value_enum)]
     pub metric: Option<MetricArg>,
 }
@@ -34,7 +35,7 @@ pub struct PlotArgs {
     /// Folder for the figures [default: plots in the folder of runs]
     #[arg(long)]
     pub out: Option<PathBuf>,
-    /// Only this metric [default: both]
+    /// Only this metric [default: return and success]
     #[arg(long, value_enum)]
     pub metric: Option<MetricArg>,
     /// The horizontal axis
@@ -55,6 +56,8 @@ pub enum TableFormat {
 pub enum MetricArg {
     Return,
     Success,
+    /// The return, 0 for a random policy and 100 for an expert
+    Normalised,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -136,6 +139,12 @@ fn with_success(finished: &[FinishedRun]) -> Vec<FinishedRun> {
     finished.iter().filter(known).cloned().collect()
 }
 
+/// The runs of tasks with reference scores.
+fn with_reference(finished: &[FinishedRun]) -> Vec<FinishedRun> {
+    let known = |run: &&FinishedRun| reference::of_run(reference::committed(), &run.info).is_some();
+    finished.iter().filter(known).cloned().collect()
+}
+
 fn draw(finished: &[FinishedRun], metrics: &[Metric], x: X, out: &Path) -> Result<()> {
     fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     let mut stdout = std::io::stdout().lock();
@@ -148,6 +157,7 @@ fn draw(finished: &[FinishedRun], metrics: &[Metric], x: X, out: &Path) -> Resul
         let runs = match metric {
             Metric::Return => finished.to_vec(),
             Metric::Success => with_success(finished),
+            Metric::Normalised => with_reference(finished),
         };
         for figure in learning_curves(&runs, &options)? {
             for (extension, bytes) in [("svg", figure.svg.as_bytes()), ("png", &figure.png)] {
@@ -161,7 +171,8 @@ fn draw(finished: &[FinishedRun], metrics: &[Metric], x: X, out: &Path) -> Resul
     Ok(())
 }
 
-fn scan(runs: &Path) -> Result<(Vec<FinishedRun>, Vec<Unfinished>)> {
+/// Reads a folder of runs.
+pub fn scan(runs: &Path) -> Result<(Vec<FinishedRun>, Vec<Unfinished>)> {
     Store::scan(runs).with_context(|| format!("cannot read the runs in {}", runs.display()))
 }
 
@@ -169,5 +180,6 @@ fn metric(arg: MetricArg) -> Metric {
     match arg {
         MetricArg::Return => Metric::Return,
         MetricArg::Success => Metric::Success,
+        MetricArg::Normalised => Metric::Normalised,
     }
 }

@@ -144,6 +144,27 @@ pub enum Error {
         /// The run's folder.
         dir: PathBuf,
     },
+    /// Runs do not make a reference score.
+    #[error(
+        "no reference scores can be made for `{task}`: {reason}; \
+         leave in the folder only those runs that belong together"
+    )]
+    NoReference {
+        /// The task.
+        task: String,
+        /// What stands against it.
+        reason: String,
+    },
+    /// A file of reference scores is not as it is written.
+    #[error("{}, line {line}, is no reference score: {reason}; restore the file, or write it anew from the runs", file.display())]
+    BadReference {
+        /// The file.
+        file: PathBuf,
+        /// Line, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A figure could not be drawn.
     #[error("the figure cannot be drawn: {reason}; please report this, the runs are unharmed")]
     Drawing {

@@ -4,6 +4,8 @@
 //!   evaluation logs; checkpoints of which two generations are kept; nothing is overwritten.
 //! - [`stats`]: mean, interquartile mean and stratified bootstrap intervals, reproducible to the bit.
 //! - [`table`]: finished runs grouped over seeds, as terminal text, Markdown and CSV.
+//! - [`mod@reference`]: what a random policy and an expert score on a task, and returns normalised
+//!   by them.
 //! - [`plot`]: learning curves with bootstrap bands, as SVG and PNG.
 //!
 //! The crate knows nothing of simulators or learners: whoever can write one JSON line per
@@ -18,6 +20,7 @@ mod files;
 pub mod group;
 mod key;
 pub mod plot;
+pub mod reference;
 mod run;
 pub mod stats;
 pub mod store;

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use self::curve::Curve;
 use crate::group::{Group, group};
+use crate::reference::{self, Reference};
 use crate::stats::{Bootstrap, Statistic};
 use crate::table::Metric;
 use crate::{Error, FinishedRun};
@@ -41,6 +42,8 @@ pub struct PlotOptions {
     pub bootstrap: Bootstrap,
     /// Whether each seed's own curve is drawn as a thin line too.
     pub seeds: bool,
+    /// What returns are normalised by; the committed references unless told otherwise.
+    pub references: Vec<Reference>,
 }
 
 impl Default for PlotOptions {
@@ -55,6 +58,7 @@ impl Default for PlotOptions {
                 ..Bootstrap::default()
             },
             seeds: false,
+            references: reference::committed().to_vec(),
         }
     }
 }
@@ -116,6 +120,7 @@ fn figure(
     let metric = match options.metric {
         Metric::Return => "return",
         Metric::Success => "success",
+        Metric::Normalised => "normalised",
     };
     let x = match options.x {
         X::Steps => "steps",

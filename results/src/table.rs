@@ -8,6 +8,7 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::group::{Group, group, spell_seeds};
+use crate::reference::{self, Reference};
 use crate::stats::{self, Bootstrap, Interval, Statistic};
 use crate::{Eval, FinishedRun, Unfinished};
 
@@ -18,15 +19,19 @@ pub enum Metric {
     Return,
     /// Successful episodes, in per cent.
     Success,
+    /// The return on the scale from a random policy, 0, to an expert, 100; see [`Reference`].
+    Normalised,
 }
 
 impl Metric {
-    /// The score of one evaluation: the mean over its episodes; `None` if it has none.
+    /// The score of one evaluation: the mean over its episodes; `None` if it has none, or is to be
+    /// normalised without a `reference`.
     #[must_use]
-    pub fn of(self, eval: &Eval) -> Option<f64> {
+    pub fn of(self, eval: &Eval, reference: Option<&Reference>) -> Option<f64> {
         match self {
             Self::Return => eval.mean_return(),
             Self::Success => eval.success_rate().map(|rate| 100.0 * rate),
+            Self::Normalised => reference?.normalised(eval.mean_return()?),
         }
     }
 
@@ -36,18 +41,32 @@ impl Metric {
         match self {
             Self::Return => "return",
             Self::Success => "success %",
+            Self::Normalised => "normalised",
         }
     }
 }
 
 /// What a table shows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct TableOptions {
-    /// The metrics, one row each. `None`: the return, and the success rate on tasks on which some
-    /// run ever succeeded (the others are named under the table).
+    /// The metrics, one row each. `None`: the return, the success rate on tasks on which some run
+    /// ever succeeded (the others are named under the table), and the normalised return on tasks
+    /// with a reference.
     pub metrics: Option<Vec<Metric>>,
     /// How intervals are computed.
     pub bootstrap: Bootstrap,
+    /// What returns are normalised by; the committed references unless told otherwise.
+    pub references: Vec<Reference>,
+}
+
+impl Default for TableOptions {
+    fn default() -> Self {
+        Self {
+            metrics: None,
+            bootstrap: Bootstrap::default(),
+            references: reference::committed().to_vec(),
+        }
+    }
 }
 
 /// One configuration under one metric.
@@ -119,14 +138,15 @@ impl Table {
         let mut rows = Vec::new();
         for group in &groups {
             let automatic = match successful.contains(group.task) {
-                true => vec![Metric::Return, Metric::Success],
-                false => vec![Metric::Return],
+                true => vec![Metric::Return, Metric::Success, Metric::Normalised],
+                false => vec![Metric::Return, Metric::Normalised],
             };
             for &metric in options.metrics.as_ref().unwrap_or(&automatic) {
-                rows.extend(row(group, metric, &options.bootstrap));
+                rows.extend(row(group, metric, options));
             }
         }
         let mut notes = estimators(&options.bootstrap);
+        notes.extend(normalised_by(&groups, &rows, options));
         if rows.iter().any(Row::preliminary) {
             notes.push("† Preliminary: fewer than 3 seeds.".into());
         }
@@ -151,12 +171,13 @@ impl Table {
 }
 
 /// The summary of one group under one metric; `None` if no run has a score.
-fn row(group: &Group<'_>, metric: Metric, bootstrap: &Bootstrap) -> Option<Row> {
+fn row(group: &Group<'_>, metric: Metric, options: &TableOptions) -> Option<Row> {
     let scored = |run: &&FinishedRun| {
         let last = run.evals.last()?;
+        let reference = reference::of_run(&options.references, &run.info);
         Some((
             run.info.seed,
-            metric.of(last)?,
+            metric.of(last, reference)?,
             last.step,
             last.feedback_asked,
         ))
@@ -179,7 +200,9 @@ fn row(group: &Group<'_>, metric: Metric, bootstrap: &Bootstrap) -> Option<Row> 
         mean: stats::mean(&scores)?,
         std: stats::std(&scores),
         iqm: stats::iqm(&scores)?,
-        interval: bootstrap.interval(Statistic::Iqm, std::slice::from_ref(&scores)),
+        interval: options
+            .bootstrap
+            .interval(Statistic::Iqm, std::slice::from_ref(&scores)),
         steps: range(&mut scored.iter().map(|run| run.2)),
         feedback: range(&mut scored.iter().map(|run| run.3)),
         scores,
@@ -203,6 +226,41 @@ fn estimators(bootstrap: &Bootstrap) -> Vec<String> {
             text::thousands(bootstrap.resamples as u64)
         ),
     ]
+}
+
+/// By what returns were normalised, and for want of what they were not although asked for.
+fn normalised_by(groups: &[Group<'_>], rows: &[Row], options: &TableOptions) -> Vec<String> {
+    let (mut ends, mut without) = (BTreeSet::new(), BTreeSet::new());
+    for run in groups.iter().flat_map(|group| &group.runs) {
+        let of = |row: &Row| row.metric == Metric::Normalised && row.task == run.info.task;
+        match reference::of_run(&options.references, &run.info) {
+            Some(r) if rows.iter().any(of) => drop(ends.insert(format!(
+                "{:.1} and {:.1} on {} ({}, {}, {} steps)",
+                r.random.mean,
+                r.expert.mean,
+                r.task,
+                r.expert.algorithm,
+                r.tier,
+                text::thousands(r.expert.steps)
+            ))),
+            _ => drop(without.insert(&*run.info.task)),
+        }
+    }
+    let mut notes = Vec::new();
+    if !ends.is_empty() {
+        notes.push(format!(
+            "Normalised: 0 is the return of a random policy, 100 that of an expert: {}.",
+            Vec::from_iter(ends).join("; ")
+        ));
+    }
+    let mut asked = options.metrics.iter().flatten();
+    if asked.any(|&m| m == Metric::Normalised) && !without.is_empty() {
+        notes.push(format!(
+            "Not normalised, for want of a reference (of this version of the task, its expert above chance): {}.",
+            Vec::from_iter(without).join(", ")
+        ));
+    }
+    notes
 }
 
 /// A sentence per task and tier whose rows do not all have the same seeds.

@@ -140,6 +140,7 @@ fn y_label(options: &PlotOptions) -> &'static str {
     match options.metric {
         Metric::Return => "return (true rewards per episode)",
         Metric::Success => "success rate (%)",
+        Metric::Normalised => "normalised return (random 0, expert 100)",
     }
 }
 
@@ -158,7 +159,7 @@ impl Axes {
         let [x0, x1] = range(xs);
         let y = match options.metric {
             Metric::Success => [0.0, 100.0],
-            Metric::Return => {
+            Metric::Return | Metric::Normalised => {
                 let mut ys: Vec<f64> = curves
                     .iter()
                     .flat_map(|curve| curve.centre.iter().copied())

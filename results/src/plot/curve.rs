@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{PlotOptions, X};
 use crate::group::Group;
+use crate::reference;
 use crate::stats::Interval;
 use crate::{Eval, FinishedRun};
 
@@ -64,9 +65,10 @@ fn log(run: &FinishedRun, options: &PlotOptions) -> BTreeMap<u64, f64> {
         X::Steps => eval.step,
         X::Feedback => eval.feedback_asked,
     };
+    let reference = reference::of_run(&options.references, &run.info);
     run.evals
         .iter()
-        .filter_map(|eval| Some((position(eval), options.metric.of(eval)?)))
+        .filter_map(|eval| Some((position(eval), options.metric.of(eval, reference)?)))
         .collect()
 }
 

@@ -154,10 +154,10 @@ impl Table {
     }
 }
 
-/// One decimal for per cents and large returns, more for small ones; the same in all of a row.
+/// One decimal for per cents, normalised and large returns, more for small ones; the same in all of a row.
 fn number(value: f64, row: &Row) -> String {
     let decimals = match row.mean.abs() {
-        _ if row.metric == Metric::Success => 1,
+        _ if row.metric != Metric::Return => 1,
         size if size >= 10.0 || size == 0.0 => 1,
         size if size >= 1.0 => 2,
         _ => 3,
