@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{list, play, rollout, run, show};
+use crate::{list, play, reference, rollout, run, show};
 
 #[derive(Parser)]
 #[command(version, about, max_term_width = 100)]
@@ -24,6 +24,8 @@ enum Command {
     Table(show::TableArgs),
     /// Draw the learning curves of a folder of finished runs
     Plot(show::PlotArgs),
+    /// Make a folder's runs of random and sac the scores that returns are normalised by
+    Reference(reference::ReferenceArgs),
     /// Play an episode and write a film (GIF) and a page with a 3-D view (HTML)
     Play(play::PlayArgs),
     /// Play episodes and write every step as CSV
@@ -37,6 +39,7 @@ pub fn main() -> Result<ExitCode> {
         Command::List(args) => list::list(&args),
         Command::Table(args) => show::table(&args),
         Command::Plot(args) => show::plot(&args),
+        Command::Reference(args) => reference::reference(&args),
         Command::Play(args) => play::play(&args),
         Command::Rollout(args) => rollout::rollout(&args),
     }

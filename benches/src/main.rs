@@ -7,6 +7,7 @@ mod list;
 mod online;
 mod play;
 mod progress;
+mod reference;
 mod rollout;
 mod run;
 mod show;

@@ -448,3 +448,27 @@ fn cuda_works_or_says_what_is_missing() {
         "{text}"
     );
 }
+
+#[test]
+fn reference_scores_come_from_runs_of_both_roles() {
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/runs");
+    let dir = tempfile::tempdir().unwrap();
+    let reference = |runs: &str| {
+        let runs = committed.join(runs).display().to_string();
+        let mut command = prefbench(dir.path(), &["reference", &runs, "--out", "scores.csv"]);
+        command.output().unwrap()
+    };
+    let out = reference("2026-11-24-reach-smoke");
+    assert!(out.status.success(), "{}", stderr(&out));
+    let written = fs::read_to_string(dir.path().join("scores.csv")).unwrap();
+    let rows: Vec<&str> = written.lines().skip(1).collect();
+    assert!(rows[0].starts_with("reach,1,random,random,smoke,40000,3,630,"));
+    assert!(rows[1].starts_with("reach,1,expert,sac,smoke,40000,3,30,2387.38"));
+
+    let out = reference("2026-11-24-hopper-sac-short");
+    assert!(!out.status.success());
+    let text = stderr(&out);
+    assert!(text.contains("no finished run of `random`"), "{text}");
+    let unchanged = fs::read_to_string(dir.path().join("scores.csv")).unwrap();
+    assert_eq!(unchanged, written);
+}
