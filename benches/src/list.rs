@@ -42,7 +42,8 @@ pub fn list(args: &ListArgs) -> Result<ExitCode> {
                 t.spec.obs_dim(),
                 t.spec.action_dim(),
                 t.spec.horizon,
-                t.spec.control_period * 1e3,
+                // Of an f32: what is beyond a microsecond is its rounding.
+                (t.spec.control_period * 1e6).round() / 1e3,
                 "",
                 t.reward,
                 "",

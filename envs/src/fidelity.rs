@@ -8,121 +8,12 @@ use crate::episode::{Domain, Episode};
 use crate::robot::Robot;
 use crate::world::World;
 use crate::{End, Task};
-use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
+mod fixture;
 mod judged;
 
-#[derive(Deserialize)]
-struct Fixture {
-    model: String,
-    timestep: f32,
-    frame_skip: usize,
-    integrator: String,
-    total_mass: f32,
-    bodies: Vec<Body>,
-    coordinates: Vec<Coordinate>,
-    actuators: Vec<Actuator>,
-    action_range: Vec<[f32; 2]>,
-    flight: Flight,
-    swing: Flight,
-    limits: Vec<Track>,
-    landings: Option<Vec<Track>>,
-    rest: Option<Rest>,
-    random: Random,
-    obs_parts: BTreeMap<String, [usize; 2]>,
-    #[serde(default)]
-    obs_dynamic: Vec<String>,
-    judged: Vec<serde_json::Value>,
-}
-
-#[derive(Deserialize)]
-struct Body {
-    name: String,
-    mass: f32,
-    inertia: [f32; 3],
-}
-
-#[derive(Deserialize)]
-struct Coordinate {
-    name: String,
-    #[serde(rename = "type")]
-    kind: String,
-    qpos: usize,
-    range: Option<[f32; 2]>,
-    armature: f32,
-    damping: f32,
-    stiffness: f32,
-}
-
-#[derive(Deserialize)]
-struct Actuator {
-    joint: Option<String>,
-    gear: f32,
-}
-
-/// MuJoCo's `qpos` and `qvel`.
-type State = (Vec<f32>, Vec<f32>);
-
-#[derive(Deserialize)]
-struct Flight {
-    start: State,
-    #[serde(default)]
-    actions: Vec<Vec<f32>>,
-    every: usize,
-    states: Vec<State>,
-    euler_error: f32,
-}
-
-#[derive(Deserialize)]
-struct Track {
-    start: State,
-    actions: Vec<Vec<f32>>,
-    states: Vec<State>,
-    #[serde(default)]
-    penetration: f32,
-}
-
-#[derive(Deserialize)]
-struct Rest {
-    start: Vec<f32>,
-    qpos: Vec<f32>,
-    penetration: f32,
-}
-
-#[derive(Deserialize)]
-struct Random {
-    episodes: u32,
-    length: Spreads,
-    #[serde(rename = "return")]
-    returns: Spreads,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Spreads {
-    One(Spread),
-    /// By the last part of the task's id.
-    PerTask(BTreeMap<String, Spread>),
-}
-
-impl Spreads {
-    fn of(&self, task: &Task) -> Spread {
-        match self {
-            Self::One(spread) => *spread,
-            Self::PerTask(all) => all[task.id.rsplit('-').next().unwrap_or_default()],
-        }
-    }
-}
-
-#[derive(Deserialize, Clone, Copy)]
-struct Spread {
-    mean: f32,
-    p10: f32,
-    p50: f32,
-    p90: f32,
-}
+use fixture::*;
 
 /// What a domain promises. Angles in rad, lengths in m, of slides too.
 pub(crate) struct Bars {
@@ -542,37 +433,6 @@ impl<D: Domain> Twin<D> {
                 self.rows,
             );
             std::fs::write(&path, record).unwrap_or_else(|e| panic!("{path}: {e}"));
-        }
-    }
-}
-
-#[derive(Default)]
-struct Rms {
-    sum: f32,
-    count: f32,
-}
-
-impl Rms {
-    fn add(&mut self, x: f32) {
-        self.sum += x * x;
-        self.count += 1.0;
-    }
-
-    /// 0 of nothing.
-    fn value(&self) -> f32 {
-        (self.sum / self.count.max(1.0)).sqrt()
-    }
-}
-
-impl Spread {
-    fn of(mut values: Vec<f32>) -> Self {
-        values.sort_by(f32::total_cmp);
-        let at = |p: f32| values[((values.len() - 1) as f32 * p).round() as usize];
-        Self {
-            mean: values.iter().sum::<f32>() / values.len() as f32,
-            p10: at(0.1),
-            p50: at(0.5),
-            p90: at(0.9),
         }
     }
 }
