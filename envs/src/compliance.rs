@@ -93,8 +93,8 @@ struct Answer {
 
 impl Answer {
     /// The target of a velocity constraint that takes away this share of the free speed.
-    fn target(&self, free: f32, share: f32) -> f32 {
-        (self.speed - (1.0 - share) * free) / share
+    fn target(&self, free: f32) -> f32 {
+        (self.speed - (1.0 - self.share) * free) / self.share
     }
 }
 
@@ -225,7 +225,7 @@ impl SoftJoint {
         let last = self.last.take();
         let (now, free) = (sign * speed, sign * free);
         if let Some(answer) = impedance.answer(gap, now, free, dt) {
-            let target = answer.target(now + dt * free, answer.share);
+            let target = answer.target(now + dt * free);
             // A limit pushes, never pulls. What the last step did tells how all constraints
             // together move the joint: where it stays behind the limit's target, the limit pushed.
             let change = dt * sign * kick;

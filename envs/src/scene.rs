@@ -24,6 +24,11 @@ pub enum Shape {
         /// Half the length, m.
         half_length: f32,
     },
+    /// An ellipsoid.
+    Ellipsoid {
+        /// Half axes, m.
+        half: [f32; 3],
+    },
     /// A cuboid.
     Cuboid {
         /// Half the lengths of its edges, m.

@@ -40,7 +40,6 @@ impl World {
         p.num_internal_stabilization_iterations = 0;
         // rapier's default brakes what comes within 20 mm; MuJoCo's contacts begin at the surface.
         p.normalized_prediction_distance = 0.0;
-
         p.contact_softness = SpringCoefficients::new(contact.0, contact.1);
         p.static_contact_softness = p.contact_softness;
         let floor = ColliderBuilder::new(SharedShape::halfspace(Vector::Z))
@@ -128,7 +127,7 @@ impl World {
         }
     }
 
-    /// Edits coordinates or velocities of a multibody and moves its bodies accordingly.
+    /// Edits coordinates or velocities of a multibody and moves its bodies and geoms accordingly.
     pub fn place(&mut self, joint: MultibodyJointHandle, edit: impl FnOnce(&mut Multibody, usize)) {
         self.1.forget();
         let bodies = &mut self.0.bodies;
@@ -192,6 +191,9 @@ impl World {
                 TypedShape::Ball(b) => Shape::Ball { radius: b.radius },
                 TypedShape::Cuboid(c) => Shape::Cuboid {
                     half: c.half_extents.into(),
+                },
+                TypedShape::ConvexPolyhedron(hull) => Shape::Ellipsoid {
+                    half: half_axes(hull.points()),
                 },
                 TypedShape::Capsule(c) => {
                     let turn = Rotation::from_rotation_arc(
@@ -301,6 +303,21 @@ impl World {
             anchor_drift: largest(drifts),
         }
     }
+}
+
+/// Of the ellipsoid through these points, which are on its axes along x and z.
+fn half_axes(points: &[Vector]) -> [f32; 3] {
+    let x = largest(points.iter().map(|p| p.x.abs()));
+    let z = largest(points.iter().map(|p| p.z.abs()));
+    let y = points.iter().map(|p| {
+        let rest = 1.0 - (p.x / x) * (p.x / x) - (p.z / z) * (p.z / z);
+        if rest > 0.1 {
+            p.y.abs() / rest.sqrt()
+        } else {
+            0.0
+        }
+    });
+    [x, largest(y), z]
 }
 
 /// What a contact does to one of its colliders.

@@ -58,6 +58,7 @@ fn solids(recording: &Recording) -> Vec<Value> {
                 radius,
                 half_length,
             } => ("cylinder", [radius, radius, half_length]),
+            Shape::Ellipsoid { half } => ("ellipsoid", half),
             Shape::Cuboid { half } => ("cuboid", half),
         };
         let poses = || recording.frames.iter().map(move |f| &f[index]);

@@ -80,6 +80,7 @@ impl Solid {
                 radius,
                 half_length,
             } => cylinder(o, d, radius, half_length, near),
+            Shape::Ellipsoid { .. } => ellipsoid(o, d, self.half, near),
             Shape::Cuboid { .. } => cuboid(o, d, self.half, near),
         }?;
         Some((t, self.axes * normal))
@@ -99,7 +100,7 @@ pub fn half_lengths(shape: Shape) -> Option<Vec3> {
             radius,
             half_length,
         } => Vec3::new(radius, radius, half_length),
-        Shape::Cuboid { half } => half.into(),
+        Shape::Ellipsoid { half } | Shape::Cuboid { half } => half.into(),
     })
 }
 
@@ -121,6 +122,13 @@ fn nearer(a: Hit, b: Hit) -> Hit {
 fn ball(o: Vec3, d: Vec3, radius: f32, near: f32) -> Hit {
     let t = root(1.0, o.dot(&d), o.dot(&o) - radius * radius)?;
     (t > near).then(|| (t, (o + d * t) / radius))
+}
+
+fn ellipsoid(o: Vec3, d: Vec3, half: Vec3, near: f32) -> Hit {
+    // In a space where it is the unit ball.
+    let (o, d) = (o.component_div(&half), d.component_div(&half));
+    let t = root(d.dot(&d), o.dot(&d), o.dot(&o) - 1.0)?;
+    (t > near).then(|| (t, (o + d * t).component_div(&half).normalize()))
 }
 
 /// The round side of a cylinder along z.
@@ -188,6 +196,13 @@ mod tests {
                 p.z.abs() - half_length,
                 -1e9,
             )),
+            // To first order; of the right sign everywhere.
+            Shape::Ellipsoid { half } => {
+                let half = Vec3::from(half);
+                let unit = p.component_div(&half);
+                let steepness = unit.component_div(&half).norm();
+                (unit.norm() - 1.0) * unit.norm() / steepness
+            }
             Shape::Cuboid { half } => outside(p.abs() - Vec3::from(half)),
         }
     }
@@ -206,6 +221,7 @@ mod tests {
                 radius,
                 half_length,
             },
+            Shape::Ellipsoid { half },
             Shape::Cuboid { half },
         ];
         let mut random = Stream::new(0, "rays");
