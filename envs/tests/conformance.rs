@@ -187,7 +187,7 @@ fn bounds_hold_under_held_extremes() {
     for task in TASKS {
         let mut driver = Driver::new(task, 3);
         let corners = 1_u32 << task.spec.action_dim();
-        for corner in (0..corners).step_by((corners as usize / 16 + 1) | 1) {
+        for corner in (0..corners).step_by((corners as usize / 8 + 1) | 1) {
             let action: Vec<f32> = (0..task.spec.action_dim())
                 .map(|i| if corner >> i & 1 == 1 { 1.0 } else { -1.0 })
                 .collect();
