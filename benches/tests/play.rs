@@ -147,13 +147,13 @@ fn a_run_shows_its_policy() {
 fn every_task_has_a_still() {
     let dir = tempfile::tempdir().unwrap();
     let args = [
-        "play", "--still", "--all", "--out", "stills", "--size", "200x150",
+        "play", "--still", "--all", "--out", "stills", "--size", "400x300",
     ];
     let files = finish(dir.path(), &args);
     assert!(files.len() > 1);
     for file in files {
         let (width, pixels) = picture(&file);
-        assert_eq!((width, pixels.len()), (200, 200 * 150));
+        assert_eq!((width, pixels.len()), (400, 400 * 300));
         assert!(colours(&pixels) > 100, "{} is blank", file.display());
         assert!(robot(&pixels) > 3, "{} shows no robot", file.display());
     }
