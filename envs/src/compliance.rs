@@ -132,7 +132,7 @@ impl Compliance {
         if kicked {
             let mass = robot.inv_augmented_mass();
             // rapier has no mass matrix before its first step.
-            if mass.l().nrows() != n || !mass.solve_mut(&mut self.kick) {
+            if mass.lu_internal().nrows() != n || !mass.solve_mut(&mut self.kick) {
                 self.kick.fill(0.0);
             }
         }

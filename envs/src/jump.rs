@@ -10,8 +10,8 @@
 //! hurdle. Body, servos and senses are those of `quadruped-walk`, and so are its deviations.
 //!
 //! The ranges are what the robot can do: a script without feedback leaps over 15 cm, the highest
-//! hurdle, and stands at 1.6 and 1.7 m (`jump/tests.rs`), its torso up to 0.96 m high and 3.5 m/s fast. That offset and turn can be made up for by
-//! steps after the landing is our assumption. Hurdles of 20 cm at 1.8 m defeated the same search.
+//! hurdle, and stands at 1.6 and 1.7 m (`jump/tests.rs`), its torso up to 0.96 m high and 3.5 m/s
+//! fast. That steps after the landing can make up for offset and turn is our assumption.
 
 use crate::dm_control::quadruped::body::{self, ACTIONS, POSITIONS, Quadruped, TOE_RADIUS};
 use crate::dm_control::quadruped::{FRAME_SKIP, PERIOD, SUBSTEP};
