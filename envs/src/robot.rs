@@ -319,3 +319,6 @@ impl Dof {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
