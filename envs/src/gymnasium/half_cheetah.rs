@@ -2,7 +2,7 @@
 //!
 //! Body, observation, reward and reset follow Gymnasium 1.x (`half_cheetah.xml`, `half_cheetah_v5.py`; the robot is of
 //! Wawrzyński 2009, "A Cat-Like Robot Real-Time Learning to Run").
-//! Deviations: rapier's contacts and limits are tuned to MuJoCo's rather than identical (links pass
+//! Deviations: rapier's contacts are tuned to MuJoCo's rather than identical (links pass
 //! through each other in both),
 //! and an action outside [-1, 1] is clipped before the reward sees it.
 

@@ -4,7 +4,7 @@
 //! `hopper_v5.py`; the robot is of Erez, Tassa and Todorov 2011, "Infinite-Horizon Model Predictive
 //! Control for Periodic Tasks with Contacts"). `tests/mujoco/` holds MuJoCo's own trajectories, and
 //! the tests below hold this file to them. Deviations: rapier integrates to first order where
-//! MuJoCo uses RK4, its contacts and limits are tuned to MuJoCo's rather than identical, links
+//! MuJoCo uses RK4, its contacts are tuned to MuJoCo's rather than identical, links
 //! pass through each other (MuJoCo's meet only when the thigh is folded beyond -0.5 rad and the leg
 //! beyond -1.6, far from any gait; rapier's contacts within one multibody are unstable), and an
 //! action outside [-1, 1] is clipped before the reward sees it.
@@ -22,10 +22,9 @@ const SUBSTEP: f32 = 0.002;
 const FRAME_SKIP: usize = 4;
 const PERIOD: f32 = SUBSTEP * FRAME_SKIP as f32;
 
-// Contact and limits: near MuJoCo's own springs of 8 Hz (solref 0.02 s, critically damped), with
-// landings that follow MuJoCo's (`lands_as_in_mujoco` in the tests). Softer contacts follow it a
-// little closer still, but sink deeper.
-/// Natural frequency in Hz and damping ratio of ground contact.
+/// Natural frequency in Hz and damping ratio of ground contact: near MuJoCo's own of 8 Hz (solref 0.02 s,
+/// critically damped), with landings that follow MuJoCo's (`lands_as_in_mujoco` in the tests). Softer
+/// ones follow it a little closer still, but sink deeper.
 const CONTACT_SOFTNESS: (f32, f32) = (9.0, 0.7);
 
 /// The robot, as in hopper.xml, but hinges at their bodies' own height and floor friction 1.

@@ -2,7 +2,7 @@
 //!
 //! Body, observation, reward, termination and reset follow Gymnasium 1.x (`walker2d_v5.xml`, `walker2d_v5.py`; the robot is of Erez, Tassa and
 //! Todorov 2011).
-//! Deviations: rapier integrates to first order where MuJoCo uses RK4, its contacts and limits are
+//! Deviations: rapier integrates to first order where MuJoCo uses RK4, its contacts are
 //! tuned to MuJoCo's rather than identical (links pass through each other in both),
 //! and an action outside [-1, 1] is clipped before the reward sees it.
 

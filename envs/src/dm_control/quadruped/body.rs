@@ -19,8 +19,7 @@ use crate::{EnvError, Field};
 use rapier3d::prelude::{Rotation, Vector};
 use serde::{Deserialize, Serialize};
 
-/// How far ahead contacts are looked for, m: with 0 feet sink in twice as deep under saturated actions
-/// (99th percentile 10 mm instead of 4).
+/// m; with 0 feet sink in by 10 mm (99th percentile) instead of 4 under saturated actions.
 const LOOK_AHEAD: f32 = 0.02;
 
 // Contact and limits: natural frequency in Hz and damping ratio. MuJoCo's own are 16 Hz and 8 Hz,
@@ -251,10 +250,8 @@ impl Quadruped {
     /// A floor and the robot on top of it, as the model has it.
     pub fn build(task: &'static str, dt: f32) -> Result<(World, Self), EnvError> {
         let mut world = World::compliant(dt, CONTACT_SOFTNESS, FLOOR_FRICTION);
-        world
-            .0
-            .integration_parameters
-            .normalized_prediction_distance = LOOK_AHEAD;
+        let parameters = &mut world.0.integration_parameters;
+        parameters.normalized_prediction_distance = LOOK_AHEAD;
         let robot = Robot::build(&mut world, task, ROBOT, &[], LIMIT_SOFTNESS)?;
         let this = Self {
             robot,
