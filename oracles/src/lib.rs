@@ -34,7 +34,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod dataset;
 pub mod disagreement;
+pub mod import;
 pub mod nearest;
 pub mod preference;
 pub mod sampler;
@@ -45,6 +47,7 @@ pub mod teacher;
 pub mod trajectory;
 pub mod uniform;
 
+pub use dataset::{About, Answer, Dataset, DatasetError, Origin};
 pub use disagreement::Disagreement;
 pub use nearest::UnknownName;
 pub use preference::{Label, Pair, Preference};

@@ -21,6 +21,9 @@ pub enum Ending {
     Terminated,
     /// By the clock: values bootstrap.
     Truncated,
+    /// The recording stops and does not say what followed: the last observation repeats the one
+    /// before it. Only in imported data; see [`Trajectories::next_known`].
+    Cut,
 }
 
 /// Where an episode lies in the columns.
@@ -288,6 +291,13 @@ impl Trajectories {
     pub fn terminated(&self, i: usize) -> bool {
         let episode = self.columns.episodes[self.episode_of(i)];
         i + 1 == episode.start + episode.len && episode.ending == Some(Ending::Terminated)
+    }
+
+    /// Whether the observation after transition `i` was recorded: it was not at the end of a
+    /// [`Ending::Cut`] episode. Learners of values leave such transitions out.
+    pub fn next_known(&self, i: usize) -> bool {
+        let episode = self.columns.episodes[self.episode_of(i)];
+        i + 1 != episode.start + episode.len || episode.ending != Some(Ending::Cut)
     }
 
     /// The observation column; see [`Columns::observations`] for its layout.

@@ -1,0 +1,85 @@
+//! Preference datasets: episodes, and what teachers said about pairs of their segments.
+//!
+//! A [`Dataset`] is what offline methods learn from. On disk it is a folder of Parquet tables and
+//! one JSON file (`oracles/DATASET.md` is the format's page); [`crate::import`] reads what other
+//! people publish into the same type.
+
+mod error;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use error::DatasetError;
+
+use crate::preference::{Label, Pair, Preference};
+use crate::trajectory::Trajectories;
+
+/// Episodes and answers about them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    /// What it is.
+    pub about: About,
+    /// The episodes.
+    pub trajectories: Trajectories,
+    /// Where each episode comes from: one entry an episode.
+    pub origins: Vec<Origin>,
+    /// Every query asked so far, in the order of asking; empty in unlabelled data.
+    pub answers: Vec<Answer>,
+}
+
+/// What a dataset is; `dataset.json` in its folder.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// The task's id, where it is one of prefbench's: then episodes can be replayed.
+    pub task: Option<String>,
+    /// The task's version.
+    pub task_version: Option<u32>,
+    /// A name for each number of an observation.
+    pub observation: Vec<String>,
+    /// A name for each number of an action.
+    pub action: Vec<String>,
+    /// Whether the rewards are the task's true ones. Where the source has none they are zeros, and
+    /// no scripted teacher can label.
+    pub true_rewards: bool,
+    /// How it was made, or what it was read from.
+    pub source: String,
+}
+
+/// Where an episode comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Seed of the environment's reset, where the episode can be replayed.
+    pub seed: Option<u64>,
+    /// What acted: a run, `random`, or the source's own word.
+    pub policy: Arc<str>,
+    /// Whether the episode succeeded at any step, where known.
+    pub success: Option<bool>,
+}
+
+/// A query and what came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// What was asked.
+    pub pair: Pair,
+    /// The answer; `None` if the teacher skipped the query.
+    pub label: Option<Label>,
+    /// Who answered: a teacher's id, or the source's own word, such as `human`.
+    pub teacher: Arc<str>,
+    /// Privileged: the true returns of the left and the right segment, where known.
+    pub returns: Option<[f64; 2]>,
+}
+
+impl Dataset {
+    /// The answered queries, as learners take them.
+    pub fn preferences(&self) -> Vec<Preference> {
+        let answered = |a: &Answer| {
+            a.label.map(|label| Preference {
+                pair: a.pair,
+                label,
+            })
+        };
+        self.answers.iter().filter_map(answered).collect()
+    }
+}

@@ -1,0 +1,45 @@
+//! Readers for the files that people already have.
+//!
+//! Every reader is one file here and one line in [`FORMATS`]. None trusts its input: sizes are
+//! checked against the file before anything is allocated, nothing is ever executed, and an error
+//! names the file, the field and the reason.
+
+use std::path::Path;
+
+use crate::dataset::{Dataset, DatasetError};
+use crate::nearest::UnknownName;
+
+/// A format in the registry.
+#[derive(Copy, Clone, Debug)]
+pub struct Format {
+    /// The name used on the command line.
+    pub id: &'static str,
+    /// One line for people.
+    pub summary: &'static str,
+    /// What it holds, and its reader.
+    pub read: Read,
+}
+
+/// What a format holds.
+#[derive(Copy, Clone, Debug)]
+pub enum Read {
+    /// A dataset of its own, from a file or a folder.
+    Dataset(fn(&Path) -> Result<Dataset, DatasetError>),
+    /// Labels for segments of `segment_len` steps of an already imported dataset, to whose answers
+    /// they are appended. Returns how many of them had to be left out.
+    Labels(fn(&Path, &mut Dataset, segment_len: u32) -> Result<usize, DatasetError>),
+}
+
+/// Every format.
+pub const FORMATS: &[Format] = &[];
+
+/// The format with this id.
+///
+/// # Errors
+/// [`UnknownName`] with the nearest valid id.
+pub fn find(id: &str) -> Result<&'static Format, UnknownName> {
+    FORMATS
+        .iter()
+        .find(|format| format.id == id)
+        .ok_or_else(|| UnknownName::new("format", id, FORMATS.iter().map(|f| f.id)))
+}
