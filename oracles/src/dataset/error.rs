@@ -7,7 +7,7 @@ use thiserror::Error;
 
 /// A dataset, or a file of somebody else's, that cannot be read or written.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{}{}: {reason}", file.display(), field(.field))]
+#[error("{}{}: {reason}", file.display(), named(.field))]
 pub struct DatasetError {
     /// The file.
     pub file: PathBuf,
@@ -28,7 +28,7 @@ impl DatasetError {
     }
 }
 
-fn field(field: &str) -> String {
+fn named(field: &str) -> String {
     if field.is_empty() {
         String::new()
     } else {
