@@ -4,13 +4,20 @@
 //! one JSON file (`oracles/DATASET.md` is the format's page); [`crate::import`] reads what other
 //! people publish into the same type.
 
+mod answers;
+mod decode;
 mod error;
+mod steps;
+mod store;
+mod table;
+mod words;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 pub use error::DatasetError;
+pub use store::SCHEMA;
 
 use crate::preference::{Label, Pair, Preference};
 use crate::trajectory::Trajectories;
