@@ -28,6 +28,13 @@ pub trait Learner: Policy + Send {
     /// Named figures of the latest update, for the log.
     fn metrics(&self) -> Vec<(&'static str, f64)>;
 
+    /// State values V(s) of the current policy for observations `[rows, obs]`: the mean over `actions`
+    /// sampled actions of the critics' mean Q, as CPL (Hejna et al. 2024) computes an expert's.
+    /// `None` where the learner has no critics. The samples are the same at every call.
+    fn values(&self, _observations: &[f32], _actions: usize) -> Option<Vec<f64>> {
+        None
+    }
+
     /// The complete state: a learner built alike continues from it bit for bit.
     fn save(&self) -> State;
 

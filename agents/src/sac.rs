@@ -225,6 +225,22 @@ impl<A: Compute> Sac<A> {
         action.into_data().iter::<f32>().collect()
     }
 
+    /// See [`crate::Learner::values`].
+    pub fn values(&self, observations: &[f32], actions: usize) -> Vec<f64> {
+        let mut rng = Stream::new(0, "values");
+        let mut out = Vec::with_capacity(observations.len() / self.dims.obs);
+        for observation in observations.chunks_exact(self.dims.obs) {
+            let state = self.tensor(observation.repeat(actions), self.dims.obs);
+            let mut noise = vec![0.0; actions * self.dims.act];
+            rng.fill_normal(&mut noise);
+            let (action, _) = sample(&self.actor, state.clone(), self.tensor(noise, self.dims.act));
+            let state_action = Tensor::cat(vec![state, action], 1);
+            let q = |i: usize| self.critics[i].forward(state_action.clone()).mean();
+            out.push(f64::from((q(0) + q(1)).into_scalar()) / 2.0);
+        }
+        out
+    }
+
     /// One update of critics, actor, temperature and (when due) targets.
     ///
     /// `rng` gives the policy noise of the two sampled actions.

@@ -1,4 +1,4 @@
-//! Learning curves: one figure per task and budget tier, as SVG and as PNG.
+//! Line charts, as SVG and as PNG; learning curves above all: one figure per task and budget tier.
 //!
 //! Both files are drawn from the same list of marks with the same compiled-in font, so they show
 //! the same picture on every machine, and the same runs give the same bytes.
@@ -10,10 +10,9 @@ mod scene;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::curve::Curve;
 use crate::group::{Group, group};
 use crate::reference::{self, Reference};
-use crate::stats::{Bootstrap, Statistic};
+use crate::stats::{Bootstrap, Interval, Statistic};
 use crate::table::Metric;
 use crate::{Error, FinishedRun};
 
@@ -63,15 +62,68 @@ impl Default for PlotOptions {
     }
 }
 
+/// What a line chart shows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Chart {
+    /// The heading.
+    pub title: String,
+    /// Beside the heading, fainter.
+    pub tag: String,
+    /// Under the heading: what lines and bands are.
+    pub how: String,
+    /// What is shown, for those who cannot see it; the vertical axis is added.
+    pub alt: String,
+    /// The horizontal axis, with its unit.
+    pub x: String,
+    /// The vertical axis, with its unit.
+    pub y: String,
+    /// The range of the vertical axis, if it is not the data's.
+    pub y_range: Option<[f64; 2]>,
+    /// The lines.
+    pub lines: Vec<Line>,
+}
+
+/// A line of a chart.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Line {
+    /// Its name in the legend.
+    pub label: String,
+    /// What the legend adds to the name.
+    pub note: String,
+    /// Position in the order of colours and line patterns.
+    pub style: usize,
+    /// Increasing.
+    pub x: Vec<f64>,
+    /// The value at each `x`.
+    pub centre: Vec<f64>,
+    /// The band at each `x`.
+    pub band: Option<Vec<Interval>>,
+    /// Thin lines beside it: values at each `x`.
+    pub thin: Vec<Vec<f64>>,
+    /// It does not move along the axis: its last value is drawn across the figure.
+    pub level: bool,
+}
+
+impl Chart {
+    /// Draws the chart; `name` is for the file.
+    ///
+    /// # Errors
+    /// [`Error::Drawing`] if the PNG cannot be made.
+    pub fn draw(&self, name: &str) -> Result<Figure, Error> {
+        let scene = chart::draw(self)?;
+        Ok(Figure {
+            name: name.to_owned(),
+            svg: scene.svg(),
+            png: raster::png(&scene)?,
+        })
+    }
+}
+
 /// One figure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
-    /// A file name without extension that tells this figure from the others: task, tier, axes.
+    /// A file name without extension that tells this figure from the others.
     pub name: String,
-    /// The task shown.
-    pub task: String,
-    /// The budget tier shown.
-    pub tier: String,
     /// The figure as an SVG document.
     pub svg: String,
     /// The figure as a PNG file, at two pixels per SVG unit.
@@ -89,9 +141,9 @@ pub fn learning_curves(
     let groups = group(finished);
     // The same group has the same colour in all figures.
     let labels: BTreeSet<String> = groups.iter().map(Group::label).collect();
-    let mut figures = BTreeMap::<_, Vec<Curve>>::new();
+    let mut figures = BTreeMap::<_, Vec<Line>>::new();
     for group in &groups {
-        let curve = Curve::of(group, options);
+        let curve = curve::line(group, options);
         figures
             .entry((group.task, group.tier))
             .or_default()
@@ -105,32 +157,39 @@ pub fn learning_curves(
     }
     figures
         .into_iter()
-        .map(|((task, tier), curves)| figure(task, tier, &curves, options))
+        .map(|((task, tier), lines)| figure(task, tier, lines, options))
         .collect()
 }
 
 fn figure(
     task: &str,
     tier: &str,
-    curves: &[Curve],
+    lines: Vec<Line>,
     options: &PlotOptions,
 ) -> Result<Figure, Error> {
-    let scene = chart::draw(task, tier, curves, options)?;
     let plain = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-    let metric = match options.metric {
-        Metric::Return => "return",
-        Metric::Success => "success",
-        Metric::Normalised => "normalised",
+    let (metric, y) = match options.metric {
+        Metric::Return => ("return", "return (true rewards per episode)"),
+        Metric::Success => ("success", "success rate (%)"),
+        Metric::Normalised => ("normalised", "normalised return (random 0, expert 100)"),
     };
-    let x = match options.x {
-        X::Steps => "steps",
-        X::Feedback => "feedback",
+    let (by, x) = match options.x {
+        X::Steps => ("steps", &*options.steps_are),
+        X::Feedback => ("feedback", "feedback (preference queries asked)"),
     };
-    Ok(Figure {
-        name: format!("{}-{}-{metric}-by-{x}", plain(task), plain(tier)),
-        task: task.into(),
-        tier: tier.into(),
-        svg: scene.svg(),
-        png: raster::png(&scene)?,
-    })
+    let chart = Chart {
+        title: task.to_owned(),
+        tag: format!("tier: {tier}"),
+        how: format!(
+            "{} over seeds, with {} % bootstrap interval",
+            options.statistic.name(),
+            100.0 * options.bootstrap.level
+        ),
+        alt: format!("{task}, {tier}"),
+        x: x.to_owned(),
+        y: y.to_owned(),
+        y_range: (options.metric == Metric::Success).then_some([0.0, 100.0]),
+        lines,
+    };
+    chart.draw(&format!("{}-{}-{metric}-by-{by}", plain(task), plain(tier)))
 }

@@ -3,9 +3,12 @@
 //! What cannot be averaged is named under the table and never silently dropped: unfinished and
 //! damaged runs, rows with unequal seeds, rows with too few of them.
 
+mod grid;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use grid::Grid;
 
 use crate::group::{Group, group, spell_seeds};
 use crate::reference::{self, Reference};

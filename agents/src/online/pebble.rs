@@ -317,6 +317,10 @@ impl<A: Compute> Learner for Pebble<A> {
         out
     }
 
+    fn values(&self, observations: &[f32], actions: usize) -> Option<Vec<f64>> {
+        Some(self.backbone.sac.values(observations, actions))
+    }
+
     fn save(&self) -> State {
         let mut state = State::default();
         state.put_algorithm("pebble");

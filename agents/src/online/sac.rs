@@ -79,6 +79,10 @@ impl<A: Compute> Learner for SacOnline<A> {
         self.0.sac.metrics()
     }
 
+    fn values(&self, observations: &[f32], actions: usize) -> Option<Vec<f64>> {
+        Some(self.0.sac.values(observations, actions))
+    }
+
     fn save(&self) -> State {
         let mut state = State::default();
         state.put_algorithm("sac");

@@ -1,11 +1,9 @@
 //! Where everything goes: axes, ticks, curves, legend.
 
-use super::curve::Curve;
 use super::raster::Fonts;
 use super::scene::{Anchor, Colour, Mark, Scene, Text};
-use super::{PlotOptions, X};
+use super::{Chart, Line};
 use crate::Error;
-use crate::table::Metric;
 
 /// The palette of Okabe and Ito, "Color Universal Design" (2008), told apart under all common
 /// forms of colour blindness; its yellow is left out because it vanishes on white.
@@ -37,32 +35,26 @@ const LEGEND_LINE: f64 = 21.0;
 const SWATCH: f64 = 30.0;
 
 /// Lays the figure out.
-pub(super) fn draw(
-    task: &str,
-    tier: &str,
-    curves: &[Curve],
-    options: &PlotOptions,
-) -> Result<Scene, Error> {
+pub(super) fn draw(chart: &Chart) -> Result<Scene, Error> {
+    let curves = &chart.lines;
     let fonts = Fonts::new()?;
-    let axes = Axes::around(curves, options);
+    let axes = Axes::around(chart);
     let mut marks = Vec::new();
-    header(&mut marks, &fonts, task, tier, options);
-    axes.draw(&mut marks, options);
+    header(&mut marks, &fonts, chart);
+    axes.draw(&mut marks, chart);
     // All bands below all lines, so that no line is veiled.
     for (curve, style) in curves.iter().map(|curve| (curve, style(curve))) {
         band(&mut marks, curve, &style, &axes);
     }
-    if options.seeds {
-        for (curve, style) in curves.iter().map(|curve| (curve, style(curve))) {
-            for seed in curve.seeds.iter().filter(|_| curve.n > 1) {
-                marks.push(line(
-                    axes.points(&curve.x, seed, curve.level),
-                    style.colour,
-                    0.7,
-                    0.45,
-                    style.dash,
-                ));
-            }
+    for (curve, style) in curves.iter().map(|curve| (curve, style(curve))) {
+        for thin in &curve.thin {
+            marks.push(line(
+                axes.points(&curve.x, thin, curve.level),
+                style.colour,
+                0.7,
+                0.45,
+                style.dash,
+            ));
         }
     }
     for (curve, style) in curves.iter().map(|curve| (curve, style(curve))) {
@@ -81,7 +73,7 @@ pub(super) fn draw(
     Ok(Scene {
         width: WIDTH,
         height,
-        title: format!("{task}, {tier}: {}", y_label(options)),
+        title: format!("{}: {}", chart.alt, chart.y),
         marks,
     })
 }
@@ -91,7 +83,7 @@ struct Style {
     dash: &'static [f64],
 }
 
-fn style(curve: &Curve) -> Style {
+fn style(curve: &Line) -> Style {
     let pattern = DASHES[curve.style / PALETTE.len() % DASHES.len()];
     Style {
         colour: PALETTE[curve.style % PALETTE.len()],
@@ -99,7 +91,7 @@ fn style(curve: &Curve) -> Style {
     }
 }
 
-fn header(marks: &mut Vec<Mark>, fonts: &Fonts, task: &str, tier: &str, options: &PlotOptions) {
+fn header(marks: &mut Vec<Mark>, fonts: &Fonts, chart: &Chart) {
     let title = Text {
         bold: true,
         ..text(
@@ -108,7 +100,7 @@ fn header(marks: &mut Vec<Mark>, fonts: &Fonts, task: &str, tier: &str, options:
             17.0,
             Anchor::Start,
             INK,
-            fitted(fonts, task, 17.0, 400.0),
+            fitted(fonts, &chart.title, 17.0, 400.0),
         )
     };
     let after = LEFT + fonts.width(&title.text, 17.0, true) + 12.0;
@@ -119,29 +111,16 @@ fn header(marks: &mut Vec<Mark>, fonts: &Fonts, task: &str, tier: &str, options:
         13.0,
         Anchor::Start,
         FAINT,
-        format!("tier: {tier}"),
+        chart.tag.clone(),
     )));
-    let how = format!(
-        "{} over seeds, with {} % bootstrap interval",
-        options.statistic.name(),
-        100.0 * options.bootstrap.level
-    );
     marks.push(Mark::Text(text(
         LEFT,
         47.0,
         12.0,
         Anchor::Start,
         FAINT,
-        how,
+        chart.how.clone(),
     )));
-}
-
-fn y_label(options: &PlotOptions) -> &'static str {
-    match options.metric {
-        Metric::Return => "return (true rewards per episode)",
-        Metric::Success => "success rate (%)",
-        Metric::Normalised => "normalised return (random 0, expert 100)",
-    }
 }
 
 /// The data ranges shown.
@@ -151,43 +130,33 @@ struct Axes {
 }
 
 impl Axes {
-    fn around(curves: &[Curve], options: &PlotOptions) -> Self {
-        let xs = curves
+    fn around(chart: &Chart) -> Self {
+        let xs = chart
+            .lines
             .iter()
-            .filter(|curve| !curve.level)
-            .flat_map(|curve| curve.x.iter().copied());
+            .filter(|line| !line.level)
+            .flat_map(|line| line.x.iter().copied());
         let [x0, x1] = range(xs);
-        let y = match options.metric {
-            Metric::Success => [0.0, 100.0],
-            Metric::Return | Metric::Normalised => {
-                let mut ys: Vec<f64> = curves
-                    .iter()
-                    .flat_map(|curve| curve.centre.iter().copied())
-                    .collect();
-                for curve in curves {
-                    ys.extend(
-                        curve
-                            .band
-                            .iter()
-                            .flatten()
-                            .flat_map(|interval| [interval.low, interval.high]),
-                    );
-                    ys.extend(curve.seeds.iter().filter(|_| options.seeds).flatten());
-                }
-                let [low, high] = range(ys.into_iter());
-                let span = high - low;
-                // Zero is shown where it is near, for it is where learning starts.
-                let low = if low > 0.0 && low < 0.5 * span {
-                    0.0
-                } else {
-                    low
-                };
-                [
-                    if low == 0.0 { 0.0 } else { low - 0.04 * span },
-                    high + 0.04 * span,
-                ]
+        let y = chart.y_range.unwrap_or_else(|| {
+            let mut ys: Vec<f64> = Vec::new();
+            for line in &chart.lines {
+                ys.extend(line.centre.iter().chain(line.thin.iter().flatten()));
+                let band = line.band.iter().flatten();
+                ys.extend(band.flat_map(|interval| [interval.low, interval.high]));
             }
-        };
+            let [low, high] = range(ys.into_iter());
+            let span = high - low;
+            // Zero is shown where it is near, for it is where learning starts.
+            let low = if low > 0.0 && low < 0.5 * span {
+                0.0
+            } else {
+                low
+            };
+            [
+                if low == 0.0 { 0.0 } else { low - 0.04 * span },
+                high + 0.04 * span,
+            ]
+        });
         Self {
             x: [if x0 < 0.2 * x1 { x0.min(0.0) } else { x0 }, x1],
             y,
@@ -208,7 +177,7 @@ impl Axes {
         }
     }
 
-    fn draw(&self, marks: &mut Vec<Mark>, options: &PlotOptions) {
+    fn draw(&self, marks: &mut Vec<Mark>, chart: &Chart) {
         for (y, label) in ticks(self.y) {
             let [_, at] = self.at(self.x[0], y);
             marks.push(line(vec![[LEFT, at], [RIGHT, at]], GRID, 1.0, 1.0, &[]));
@@ -246,10 +215,6 @@ impl Axes {
             1.0,
             &[],
         ));
-        let x_label = match options.x {
-            X::Steps => options.steps_are.clone(),
-            X::Feedback => "feedback (preference queries asked)".into(),
-        };
         let centre = [(LEFT + RIGHT) / 2.0, (TOP + BOTTOM) / 2.0];
         marks.push(Mark::Text(text(
             centre[0],
@@ -257,16 +222,9 @@ impl Axes {
             13.0,
             Anchor::Middle,
             INK,
-            x_label,
+            chart.x.clone(),
         )));
-        let y_label = text(
-            20.0,
-            centre[1],
-            13.0,
-            Anchor::Middle,
-            INK,
-            y_label(options).into(),
-        );
+        let y_label = text(20.0, centre[1], 13.0, Anchor::Middle, INK, chart.y.clone());
         marks.push(Mark::Text(Text {
             upwards: true,
             ..y_label
@@ -274,7 +232,7 @@ impl Axes {
     }
 }
 
-fn band(marks: &mut Vec<Mark>, curve: &Curve, style: &Style, axes: &Axes) {
+fn band(marks: &mut Vec<Mark>, curve: &Line, style: &Style, axes: &Axes) {
     let Some(band) = &curve.band else { return };
     let ends = |f: fn(&crate::stats::Interval) -> f64| -> Vec<[f64; 2]> {
         axes.points(
@@ -293,18 +251,12 @@ fn band(marks: &mut Vec<Mark>, curve: &Curve, style: &Style, axes: &Axes) {
 }
 
 /// Writes the legend under the figure, in as many lines as it takes; returns how many.
-fn legend(marks: &mut Vec<Mark>, fonts: &Fonts, curves: &[Curve]) -> usize {
+fn legend(marks: &mut Vec<Mark>, fonts: &Fonts, curves: &[Line]) -> usize {
     let (mut x, mut row) = (LEFT, 0);
     for (curve, style) in curves.iter().map(|curve| (curve, style(curve))) {
-        let drawn = if curve.x.is_empty() {
-            ", not drawn: no common evaluations"
-        } else {
-            ""
-        };
-        let level = if curve.level { ", last score" } else { "" };
-        let count = format!(" (n = {}{level}{drawn})", curve.n);
-        let room = RIGHT - LEFT - SWATCH - fonts.width(&count, 12.5, false);
-        let label = fitted(fonts, &curve.label, 12.5, room) + &count;
+        let count = &curve.note;
+        let room = RIGHT - LEFT - SWATCH - fonts.width(count, 12.5, false);
+        let label = fitted(fonts, &curve.label, 12.5, room) + count;
         let width = SWATCH + fonts.width(&label, 12.5, false);
         if x > LEFT && x + width > RIGHT {
             (x, row) = (LEFT, row + 1);

@@ -2,59 +2,49 @@
 
 use std::collections::BTreeMap;
 
-use super::{PlotOptions, X};
+use super::{Line, PlotOptions, X};
 use crate::group::Group;
 use crate::reference;
-use crate::stats::Interval;
 use crate::{Eval, FinishedRun};
 
-/// What is drawn of one group.
-pub(super) struct Curve {
-    pub label: String,
-    /// Position in the order of colours and line patterns.
-    pub style: usize,
-    /// Number of seeds drawn.
-    pub n: usize,
-    /// Increasing.
-    pub x: Vec<f64>,
-    /// The statistic over seeds at each `x`.
-    pub centre: Vec<f64>,
-    /// The band at each `x`; `None` for one seed.
-    pub band: Option<Vec<Interval>>,
-    /// Each seed's own values at each `x`.
-    pub seeds: Vec<Vec<f64>>,
-    /// The group does not move along this axis: only its last score is known.
-    pub level: bool,
-}
-
-impl Curve {
-    pub(super) fn of(group: &Group<'_>, options: &PlotOptions) -> Self {
-        let logs: Vec<BTreeMap<u64, f64>> = group
-            .runs
-            .iter()
-            .map(|run| log(run, options))
-            .filter(|log| !log.is_empty())
-            .collect();
-        let x = common_points(&logs);
-        let seeds: Vec<Vec<f64>> = logs
-            .iter()
-            .map(|log| x.iter().filter_map(|&x| carried_forward(log, x)).collect())
-            .collect();
-        let at = |i: usize| {
-            options
-                .statistic
-                .of(&[seeds.iter().map(|seed| seed[i]).collect()])
-        };
-        Self {
-            label: group.label(),
-            style: 0,
-            n: seeds.len(),
-            centre: (0..x.len()).filter_map(at).collect(),
-            band: options.bootstrap.band(options.statistic, &seeds),
-            level: options.x == X::Feedback && logs.iter().all(|log| log.len() == 1),
-            x: x.into_iter().map(|x| x as f64).collect(),
-            seeds,
-        }
+/// The line of a group, not yet in a style of its own.
+pub(super) fn line(group: &Group<'_>, options: &PlotOptions) -> Line {
+    let logs: Vec<BTreeMap<u64, f64>> = group
+        .runs
+        .iter()
+        .map(|run| log(run, options))
+        .filter(|log| !log.is_empty())
+        .collect();
+    let x = common_points(&logs);
+    let seeds: Vec<Vec<f64>> = logs
+        .iter()
+        .map(|log| x.iter().filter_map(|&x| carried_forward(log, x)).collect())
+        .collect();
+    let at = |i: usize| {
+        options
+            .statistic
+            .of(&[seeds.iter().map(|seed| seed[i]).collect()])
+    };
+    let n = seeds.len();
+    let level = options.x == X::Feedback && logs.iter().all(|log| log.len() == 1);
+    let is_level = if level { ", last score" } else { "" };
+    let drawn = match x.is_empty() {
+        true => ", not drawn: no common evaluations",
+        false => "",
+    };
+    Line {
+        label: group.label(),
+        note: format!(" (n = {n}{is_level}{drawn})"),
+        style: 0,
+        centre: (0..x.len()).filter_map(at).collect(),
+        band: options.bootstrap.band(options.statistic, &seeds),
+        level,
+        x: x.into_iter().map(|x| x as f64).collect(),
+        thin: if options.seeds && n > 1 {
+            seeds
+        } else {
+            Vec::new()
+        },
     }
 }
 

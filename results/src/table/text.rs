@@ -2,40 +2,14 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{Cell, CellAlignment, LineStyle, Table as Drawn, presets};
-
+use super::grid::{Column, Grid, quoted};
 use super::{Metric, Row, Table};
-
-struct Column {
-    name: String,
-    /// Numbers are aligned to the right.
-    right: bool,
-    cells: Vec<String>,
-}
 
 impl Table {
     /// The table as aligned text for a terminal, as wide as its content.
     #[must_use]
     pub fn terminal(&self) -> String {
-        let columns = self.columns();
-        let mut drawn = Drawn::new();
-        let rule = LineStyle::none().fill('─').junction('─');
-        drawn.load_style(presets::NOTHING.header_separator(rule).bottom_border(rule));
-        drawn.set_header(columns.iter().map(|column| &column.name));
-        for i in 0..self.rows.len() {
-            drawn.add_row(columns.iter().map(|column| {
-                let side = if column.right {
-                    CellAlignment::Right
-                } else {
-                    CellAlignment::Left
-                };
-                Cell::new(&column.cells[i]).set_alignment(side)
-            }));
-        }
-        let mut out = String::new();
-        for line in drawn.lines() {
-            let _ = writeln!(out, "{}", line.trim_end());
-        }
+        let mut out = self.grid().terminal();
         for note in &self.notes {
             let _ = writeln!(out, "{note}");
         }
@@ -45,17 +19,7 @@ impl Table {
     /// The table as GitHub-flavoured Markdown.
     #[must_use]
     pub fn markdown(&self) -> String {
-        let columns = self.columns();
-        let mut out = String::new();
-        let mut line = |cell: &dyn Fn(&Column) -> String| {
-            let cells: Vec<String> = columns.iter().map(cell).collect();
-            let _ = writeln!(out, "| {} |", cells.join(" | "));
-        };
-        line(&|column| column.name.clone());
-        line(&|column| if column.right { "--:" } else { ":--" }.into());
-        for i in 0..self.rows.len() {
-            line(&|column| column.cells[i].replace('|', "\\|"));
-        }
+        let mut out = self.grid().markdown();
         for note in &self.notes {
             // Items of a note's list begin with two blanks.
             let _ = write!(out, "\n{}\n", note.replace("\n  ", "\n- "));
@@ -113,7 +77,7 @@ impl Table {
         out
     }
 
-    fn columns(&self) -> Vec<Column> {
+    fn grid(&self) -> Grid {
         let column = |name: &str, right: bool, cell: &dyn Fn(&Row) -> String| Column {
             name: name.into(),
             right,
@@ -150,7 +114,7 @@ impl Table {
         columns.retain(|column| {
             column.name != "variant" || column.cells.iter().any(|cell| !cell.is_empty())
         });
-        columns
+        Grid { columns }
     }
 }
 
@@ -203,13 +167,4 @@ fn names(row: &Row) -> String {
         row.metric.name(),
     ];
     names.map(quoted).join(",")
-}
-
-/// A CSV field, quoted where RFC 4180 asks for it.
-fn quoted(field: &str) -> String {
-    if field.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field.into()
-    }
 }
