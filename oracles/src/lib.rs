@@ -24,8 +24,8 @@
 //! let uniform = sampler::find("uniform")?.sampler;
 //! let pairs = uniform.select(&pool, 50, 8, &mut NoScores, &mut query)?;
 //!
-//! let oracle = (teacher::find("oracle")?.make)(false);
-//! let session = Session::recent(&memory, 10, 100.0, 0);
+//! let oracle = (teacher::find("oracle")?.make)(&serde_json::Value::Null, None)?;
+//! let session = Session::recent(&memory, 10, 100.0, 0, 50);
 //! let answers = ask(oracle.as_ref(), &memory, &pairs, &session, &Stream::new(7, "teacher"), 0)?;
 //! assert_eq!(answers.len(), 8);
 //! # Ok(())
@@ -36,12 +36,19 @@
 
 pub mod dataset;
 pub mod disagreement;
+pub mod feature;
 pub mod import;
+pub mod indistinct;
 pub mod nearest;
 pub mod preference;
+pub mod ranking;
+pub mod regret;
+pub mod report;
 pub mod sampler;
 pub mod scripted;
 pub mod segment;
+pub mod session;
+mod settings;
 pub mod stream;
 pub mod teacher;
 pub mod trajectory;
@@ -49,12 +56,18 @@ pub mod uniform;
 
 pub use dataset::{About, Answer, Dataset, DatasetError, Origin};
 pub use disagreement::Disagreement;
+pub use feature::{Feature, FeatureNoise};
+pub use indistinct::Indistinct;
 pub use nearest::UnknownName;
 pub use preference::{Label, Pair, Preference};
+pub use ranking::{Ranking, Rankings};
+pub use regret::{Regret, RegretSettings, ValueFunction};
+pub use report::{Judged, Report};
 pub use sampler::{NoScores, PairScore, Pool, QuerySampler, SAMPLERS, SamplerEntry, SamplerError};
 pub use scripted::Scripted;
 pub use segment::{Segment, SegmentView};
+pub use session::{Ledger, Session};
 pub use stream::Stream;
-pub use teacher::{Session, TEACHERS, Teacher, TeacherEntry, ask};
+pub use teacher::{Expert, TEACHERS, Teacher, TeacherEntry, TeacherError, ask, ask_ratings};
 pub use trajectory::{Columns, Ending, Episode, Trajectories, TrajectoryError};
 pub use uniform::Uniform;

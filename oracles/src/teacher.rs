@@ -1,54 +1,25 @@
 //! Teachers answer queries.
 
 use std::fmt;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::feature;
+use crate::indistinct::Indistinct;
 use crate::nearest::UnknownName;
 use crate::preference::{Label, Pair};
-use crate::scripted::{self, Scripted};
-use crate::segment::SegmentView;
+use crate::regret::{Regret, RegretSettings, ValueFunction};
+use crate::scripted;
+use crate::segment::{Segment, SegmentView};
+use crate::session::Session;
+use crate::settings::{changed, json, made};
 use crate::stream::Stream;
 use crate::trajectory::{Trajectories, TrajectoryError};
 
-/// What a teacher may know about the training so far; set anew before every feedback session.
-#[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Session {
-    /// R̄: mean true return of the most recent training episodes.
-    pub average_return: f64,
-    /// T_ep: length of a full episode, in control steps; positive.
-    pub episode_length: f64,
-    /// Number of this session, from 0.
-    pub index: usize,
-}
+pub use crate::settings::TeacherError;
 
-impl Session {
-    /// A session whose R̄ is the mean over the last `window` complete episodes (B-Pref: 10), 0 if
-    /// there is none.
-    ///
-    /// `episode_length` is the task's horizon, as in B-Pref, not the mean length observed. B-Pref's
-    /// PEBBLE loop also counts a return of 0 from before the first episode; we do not.
-    pub fn recent(
-        trajectories: &Trajectories,
-        window: usize,
-        episode_length: f64,
-        index: usize,
-    ) -> Self {
-        let complete = trajectories.complete();
-        let first = complete.saturating_sub(window);
-        let total: f64 = (first..complete)
-            .map(|e| trajectories.episode_return(e))
-            .sum();
-        Session {
-            average_return: total / (complete - first).max(1) as f64,
-            episode_length,
-            index,
-        }
-    }
-}
-
-/// Labels a pair of segments from privileged information.
+/// Judges segments from privileged information.
 pub trait Teacher: fmt::Debug + Send + Sync {
     /// The answer to "which is better?", or `None` if the teacher skips the query.
     ///
@@ -62,12 +33,27 @@ pub trait Teacher: fmt::Debug + Send + Sync {
         session: &Session,
         rng: &mut Stream,
     ) -> Option<Label>;
+
+    /// The answer to "how good is this?": a class in `0..classes`, 0 the worst, or `None` if the
+    /// teacher skips the query. The default never rates. Chance comes from `rng`, as in
+    /// [`Teacher::label`].
+    fn rate(
+        &self,
+        segment: &SegmentView,
+        classes: u32,
+        session: &Session,
+        rng: &mut Stream,
+    ) -> Option<u32> {
+        let _ = (segment, classes, session, rng);
+        None
+    }
 }
 
 /// Asks a teacher about every pair; the answers are in the order of the pairs.
 ///
 /// Query `i` uses the substream `stream.at(asked + i)`, where `asked` is the number of queries
-/// asked earlier in the run. Budgets count queries asked, so a skipped one is spent.
+/// asked earlier in the run. Budgets count queries asked, so a skipped one is spent; a
+/// [`crate::Ledger`] keeps both counts.
 ///
 /// # Errors
 /// [`TrajectoryError::BadSegment`] if a pair does not fit the trajectories.
@@ -90,6 +76,50 @@ pub fn ask(
         .collect()
 }
 
+/// Asks a teacher to rate every segment by one of `classes` classes; otherwise like [`ask`].
+///
+/// # Errors
+/// [`TrajectoryError::BadSegment`] if a segment does not fit the trajectories.
+pub fn ask_ratings(
+    teacher: &dyn Teacher,
+    trajectories: &Trajectories,
+    segments: &[Segment],
+    classes: u32,
+    session: &Session,
+    stream: &Stream,
+    asked: u64,
+) -> Result<Vec<Option<u32>>, TrajectoryError> {
+    segments
+        .iter()
+        .zip(asked..)
+        .map(|(&segment, number)| {
+            let view = trajectories.view(segment)?;
+            Ok(teacher.rate(&view, classes, session, &mut stream.at(number)))
+        })
+        .collect()
+}
+
+/// The label by true returns; ties go left.
+pub(crate) fn oracle(left: &SegmentView, right: &SegmentView) -> Label {
+    let [g0, g1] = [left, right].map(|s| s.rewards().iter().map(|&r| f64::from(r)).sum());
+    higher(g0, g1)
+}
+
+/// Prefers the higher number; ties go left.
+pub(crate) fn higher(left: f64, right: f64) -> Label {
+    if left < right {
+        Label::Right
+    } else {
+        Label::Left
+    }
+}
+
+/// An expert for teachers that need one.
+pub type Expert = Option<Arc<dyn ValueFunction>>;
+
+/// A teacher, or why there is none.
+pub type Made = Result<Box<dyn Teacher>, TeacherError>;
+
 /// A teacher in the registry.
 #[derive(Copy, Clone, Debug)]
 pub struct TeacherEntry {
@@ -97,70 +127,132 @@ pub struct TeacherEntry {
     pub id: &'static str,
     /// One line for people.
     pub summary: &'static str,
-    /// The teacher itself; `compat` asks for known faults of the reference code, where it has any.
-    pub make: fn(compat: bool) -> Box<dyn Teacher>,
+    /// Whether it must be given an expert; others ignore one.
+    pub needs_expert: bool,
+    /// Its complete settings.
+    pub defaults: fn() -> Value,
+    /// The teacher with these settings, an object; those left out are the defaults, and so are all
+    /// if it is null.
+    pub make: fn(&Value, Expert) -> Made,
 }
 
-/// Every teacher: the six of B-Pref (Lee et al. 2021).
+/// Every teacher: the six of B-Pref (Lee et al. 2021), then other values of
+/// [`crate::Scripted`], then those with a file of their own.
 pub const TEACHERS: &[TeacherEntry] = &[
     TeacherEntry {
         id: "oracle",
         summary: "always prefers the higher true return",
-        make: |compat| {
-            Box::new(Scripted {
-                compat,
-                ..scripted::ORACLE
-            })
-        },
+        needs_expert: false,
+        defaults: || json(&scripted::ORACLE),
+        make: |s, _| made(&scripted::ORACLE, s),
     },
     TeacherEntry {
         id: "mistake",
         summary: "the oracle, wrong one time in ten",
-        make: |compat| {
-            Box::new(Scripted {
-                compat,
-                ..scripted::MISTAKE
-            })
-        },
+        needs_expert: false,
+        defaults: || json(&scripted::MISTAKE),
+        make: |s, _| made(&scripted::MISTAKE, s),
     },
     TeacherEntry {
         id: "noisy",
         summary: "Bradley-Terry with β = 1: the closer the returns, the more random",
-        make: |compat| {
-            Box::new(Scripted {
-                compat,
-                ..scripted::NOISY
-            })
-        },
+        needs_expert: false,
+        defaults: || json(&scripted::NOISY),
+        make: |s, _| made(&scripted::NOISY, s),
     },
     TeacherEntry {
         id: "skip",
         summary: "the oracle, but skips a query when both segments are poor",
-        make: |compat| {
-            Box::new(Scripted {
-                compat,
-                ..scripted::SKIP
-            })
-        },
+        needs_expert: false,
+        defaults: || json(&scripted::SKIP),
+        make: |s, _| made(&scripted::SKIP, s),
     },
     TeacherEntry {
         id: "equal",
         summary: "the oracle, but calls segments of similar return equal",
-        make: |compat| {
-            Box::new(Scripted {
-                compat,
-                ..scripted::EQUAL
-            })
-        },
+        needs_expert: false,
+        defaults: || json(&scripted::EQUAL),
+        make: |s, _| made(&scripted::EQUAL, s),
     },
     TeacherEntry {
         id: "myopic",
         summary: "an oracle that discounts a segment's early steps (γ = 0.9)",
-        make: |compat| {
-            Box::new(Scripted {
-                compat,
-                ..scripted::MYOPIC
-            })
+        needs_expert: false,
+        defaults: || json(&scripted::MYOPIC),
+        make: |s, _| made(&scripted::MYOPIC, s),
+    },
+    TeacherEntry {
+        id: "boltzmann",
+        summary: "Bradley-Terry whose noise keeps pace with the spread of recent returns",
+        needs_expert: false,
+        defaults: || json(&scripted::BOLTZMANN),
+        make: |s, _| made(&scripted::BOLTZMANN, s),
+    },
+    TeacherEntry {
+        id: "margin",
+        summary: "the oracle, wrong the more often the closer the returns",
+        needs_expert: false,
+        defaults: || json(&scripted::MARGIN),
+        make: |s, _| made(&scripted::MARGIN, s),
+    },
+    TeacherEntry {
+        id: "tie",
+        summary: "the oracle, but calls returns within a fixed margin per step equal",
+        needs_expert: false,
+        defaults: || json(&scripted::TIE),
+        make: |s, _| made(&scripted::TIE, s),
+    },
+    TeacherEntry {
+        id: "unsure",
+        summary: "the oracle, but skips a query when the returns are close (CLARIFY)",
+        needs_expert: false,
+        defaults: || json(&scripted::UNSURE),
+        make: |s, _| made(&scripted::UNSURE, s),
+    },
+    TeacherEntry {
+        id: "discounted",
+        summary: "an oracle that discounts a segment's later steps (IPL, 0.99)",
+        needs_expert: false,
+        defaults: || json(&scripted::DISCOUNTED),
+        make: |s, _| made(&scripted::DISCOUNTED, s),
+    },
+    TeacherEntry {
+        id: "mean",
+        summary: "an oracle by mean reward per step, fair to unequal lengths",
+        needs_expert: false,
+        defaults: || json(&scripted::MEAN),
+        make: |s, _| made(&scripted::MEAN, s),
+    },
+    TeacherEntry {
+        id: "indistinct",
+        summary: "the oracle, but guesses between episodes of similar return (S-EPOA)",
+        needs_expert: false,
+        defaults: || json(&Indistinct::default()),
+        make: |s, _| made(&Indistinct::default(), s),
+    },
+    TeacherEntry {
+        id: "similar",
+        summary: "the oracle, wrong the more often the more alike the segments look",
+        needs_expert: false,
+        defaults: || json(&feature::SIMILAR),
+        make: |s, _| made(&feature::SIMILAR, s),
+    },
+    TeacherEntry {
+        id: "feature",
+        summary: "the oracle, wrong the more often the larger the actions (or the speed)",
+        needs_expert: false,
+        defaults: || json(&feature::ACTIONS),
+        make: |s, _| made(&feature::ACTIONS, s),
+    },
+    TeacherEntry {
+        id: "regret",
+        summary: "prefers less regret under an expert's values (CPL)",
+        needs_expert: true,
+        defaults: || json(&RegretSettings::default()),
+        make: |s, expert| {
+            let settings = changed(&RegretSettings::default(), s)?;
+            let expert = expert.ok_or(TeacherError::NeedsExpert { id: "regret" })?;
+            Ok(Box::new(Regret { settings, expert }))
         },
     },
 ];

