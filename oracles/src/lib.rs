@@ -36,6 +36,7 @@
 
 pub mod dataset;
 pub mod disagreement;
+pub mod export;
 pub mod import;
 pub mod nearest;
 pub mod preference;

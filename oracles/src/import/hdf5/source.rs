@@ -1,0 +1,114 @@
+//! The file under hdf5-pure, with a limit on how much of it may be read.
+//!
+//! Everything the library learns it reads through here, and what it allocates for metadata grows
+//! with what it reads. So the limits on reading bound its memory and its time, also where a file
+//! sends it in circles: it limits the depth of its B-trees, but not how often a node is visited.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hdf5_pure::{FormatError, Source};
+
+/// Bytes that any one step of the library may read beyond the file's length: it reads headers in
+/// overlapping windows, which matters in small files.
+const SLACK: u64 = 32 << 10;
+
+/// The longest name in a group of the old kind. The library copies a name for every link, and a
+/// link of 40 bytes may point into the middle of any text; no name in our formats comes near this.
+const LONGEST_NAME: usize = 255;
+
+/// A file that can be read only so much. Clones share it.
+#[derive(Clone)]
+pub(super) struct Metered(Arc<Mutex<Meter>>, u64);
+
+struct Meter {
+    file: File,
+    /// What the current step may still read.
+    step: u64,
+    /// What all steps may still read.
+    all: u64,
+    /// The texts of a group whose heap has been read: where they are.
+    names: Option<(u64, u64)>,
+}
+
+impl Metered {
+    pub(super) fn open(path: &Path) -> std::io::Result<Metered> {
+        let file = File::open(path)?;
+        let len = file.metadata()?.len();
+        let meter = Meter {
+            file,
+            step: len.saturating_add(SLACK),
+            // Every group is listed twice and every array read once: this is ample.
+            all: len.saturating_mul(16).saturating_add(1 << 20),
+            names: None,
+        };
+        Ok(Metered(Arc::new(Mutex::new(meter)), len))
+    }
+
+    /// Begins a step of the library, which may read `bytes` but no more than the file's length.
+    pub(super) fn step(&self, bytes: u64) {
+        self.lock(|meter| meter.step = bytes.min(self.1).saturating_add(SLACK));
+    }
+
+    /// Reads payload whose place has been checked, at no charge.
+    pub(super) fn payload(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<()> {
+        self.lock(|meter| {
+            meter.file.seek(SeekFrom::Start(offset))?;
+            meter.file.read_exact(buf)
+        })
+    }
+
+    fn lock<T>(&self, act: impl FnOnce(&mut Meter) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Source for Metered {
+    fn len(&self) -> u64 {
+        self.1
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), FormatError> {
+        let refuse = |why: &str| Err(FormatError::Source(why.to_string()));
+        let bytes = buf.len() as u64;
+        let allowed = self.lock(|meter| {
+            let allowed = bytes <= meter.step.min(meter.all);
+            if allowed {
+                meter.step -= bytes;
+                meter.all -= bytes;
+            }
+            allowed
+        });
+        if !allowed {
+            return refuse("its structures refer to one another more often than it has bytes for");
+        }
+        self.payload(offset, buf)
+            .map_err(|e| FormatError::Source(e.to_string()))?;
+        // A table of shared messages is the one place for a datatype of more than 64 KiB, whose
+        // nesting could exceed any stack; h5py makes none.
+        if buf.starts_with(b"SMTB") {
+            return refuse("it uses shared object header messages; copy it with h5py");
+        }
+        let names = self.lock(|meter| meter.names);
+        if names == Some((offset, bytes)) {
+            let longest = buf.split(|&b| b == 0).map(<[u8]>::len).max();
+            if longest.unwrap_or(0) > LONGEST_NAME {
+                return refuse("a group has names of more than 255 bytes");
+            }
+        }
+        if let Some(place) = heap(buf) {
+            self.lock(|meter| meter.names = Some(place));
+        }
+        Ok(())
+    }
+}
+
+/// Where the texts of a local heap with this header are, for addresses of 8 bytes: the only ones
+/// that [`super::open`] lets through.
+fn heap(header: &[u8]) -> Option<(u64, u64)> {
+    let number = |at| Some(u64::from_le_bytes(header.get(at..at + 8)?.try_into().ok()?));
+    (header.starts_with(b"HEAP") && header.len() == 32).then_some(())?;
+    Some((number(24)?, number(8)?))
+}
