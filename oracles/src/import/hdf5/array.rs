@@ -60,7 +60,12 @@ impl<'f> Array<'f> {
         let number = Number::of(&datatype)
             .ok_or_else(|| wrong(&format!("numbers are expected, not {}", class(&datatype))))?;
         let shape = data.shape().map_err(|e| wrong(&e))?;
-        let layout = data.layout().map_err(|e| wrong(&e))?;
+        let layout = data.layout().map_err(|e| {
+            // Layouts of HDF5 2.0 are not known to hdf5-pure 0.47.
+            wrong(&format!(
+                "{e}; if it opens in h5py, save it again with libver=\"earliest\""
+            ))
+        })?;
         let Some((&rows, inner)) = shape.split_first() else {
             return Err(wrong(&"an array is expected, not a single value"));
         };
