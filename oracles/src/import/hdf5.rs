@@ -8,26 +8,30 @@
 //!   what is kept of it are held to [`EXPANSION`] times the file's length before it is read.
 //! - B-trees are limited in depth but not in visits, and a group of links to one object costs what
 //!   as many objects cost: [`source::Metered`] limits what is read in a step and in all.
-//! - A nested datatype is parsed by recursion without limit, up to 8,192 levels in a message of
-//!   64 KiB. A stack overflow cannot be caught, so files are read on a thread with room for that.
-//! - Should the library panic nevertheless, the thread ends with an error.
+//! - A datatype is parsed by recursion without limit, and its claimed number of members is believed:
+//!   [`headers`] refuses types that contain types before the library sees them.
+//! - Names are copied for every link of a group of the old kind: [`source::Metered`] refuses long
+//!   ones.
+//! - We know of no input on which it panics; should it, that becomes an error.
 //!
 //! Contiguous arrays, the usual layout, are read straight from the file; the library only says
 //! where they are.
 
 mod array;
+mod headers;
 mod source;
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::thread;
 
-use hdf5_pure::{AttrValue, ChunkCacheConfig, Dataset, File, FileAccessProperties, Group};
+use hdf5_pure::{AttrValue, ChunkCacheConfig, File, FileAccessProperties, Group};
 
 use crate::dataset::DatasetError;
 pub(super) use array::Array;
+use headers::Types;
 use source::Metered;
 
 /// How many times the file's length may be kept or needed to read it.
@@ -35,10 +39,6 @@ const EXPANSION: u64 = 10;
 
 /// Added to [`EXPANSION`], for small files.
 const SMALL: u64 = 256 << 10;
-
-/// A level of a nested datatype takes well under 2 KiB of stack, also in a build without
-/// optimization. Only touched pages cost memory.
-const STACK: usize = 64 << 20;
 
 /// An open file.
 pub(super) struct Hdf5<'p> {
@@ -56,13 +56,13 @@ pub(super) struct Folder<'f> {
     pub name: String,
     group: Group,
     groups: BTreeMap<String, Group>,
-    arrays: BTreeMap<String, Dataset>,
+    arrays: BTreeSet<String>,
 }
 
 /// Opens the file and lets `read` take from it what it needs.
-pub(super) fn open<T: Send>(
+pub(super) fn open<T>(
     path: &Path,
-    read: impl FnOnce(&Hdf5<'_>) -> Result<T, DatasetError> + Send,
+    read: impl FnOnce(&Hdf5<'_>) -> Result<T, DatasetError>,
 ) -> Result<T, DatasetError> {
     let wrong = |reason: &dyn Display| DatasetError::new(path, "", reason);
     let whole = || {
@@ -80,6 +80,12 @@ pub(super) fn open<T: Send>(
                 &"an HDF5 file with a user block or addresses that are not of 8 bytes; copy it with h5py",
             ));
         }
+        if superblock.eof_address > file.file_size() {
+            let (is, was) = (file.file_size(), superblock.eof_address);
+            return Err(wrong(&format!(
+                "the file is cut off: {is} of {was} bytes are there"
+            )));
+        }
         let room = Cell::new(file.file_size().saturating_mul(EXPANSION) + SMALL);
         read(&Hdf5 {
             path,
@@ -88,12 +94,9 @@ pub(super) fn open<T: Send>(
             room,
         })
     };
-    thread::scope(|scope| {
-        let thread = thread::Builder::new().stack_size(STACK);
-        let thread = thread.spawn_scoped(scope, whole).map_err(|e| wrong(&e))?;
-        let ended = thread.join();
-        ended.unwrap_or_else(|_| Err(wrong(&"the file is damaged: the HDF5 library panicked")))
-    })
+    // Nothing that a panic could leave half done is used after it.
+    catch_unwind(AssertUnwindSafe(whole))
+        .unwrap_or_else(|_| Err(wrong(&"the file is damaged: the HDF5 library panicked")))
 }
 
 impl Hdf5<'_> {
@@ -130,10 +133,10 @@ impl Hdf5<'_> {
 impl<'f> Folder<'f> {
     fn of(file: &'f Hdf5<'f>, name: String, group: Group) -> Result<Self, DatasetError> {
         let wrong = |e| file.wrong(&name, e);
-        file.source.step(u64::MAX);
+        file.source.step(u64::MAX, Types::Unused);
         let groups = group.iter_groups().map_err(wrong)?.collect();
-        file.source.step(u64::MAX);
-        let arrays = group.iter_datasets().map_err(wrong)?.collect();
+        file.source.step(u64::MAX, Types::Unused);
+        let arrays = group.datasets().map_err(wrong)?.into_iter().collect();
         Ok(Folder {
             file,
             name,
@@ -159,7 +162,7 @@ impl<'f> Folder<'f> {
 
     /// Names of the arrays in it, sorted.
     pub fn arrays(&self) -> impl Iterator<Item = &str> {
-        self.arrays.keys().map(String::as_str)
+        self.arrays.iter().map(String::as_str)
     }
 
     /// A group in it, if there is one of this name.
@@ -170,8 +173,14 @@ impl<'f> Folder<'f> {
 
     /// An array in it, if there is one of this name.
     pub fn find(&self, name: &str) -> Result<Option<Array<'f>>, DatasetError> {
-        let open = |data: &Dataset| Array::of(self.file, self.path(name), data.clone());
-        self.arrays.get(name).map(open).transpose()
+        if !self.arrays.contains(name) {
+            return Ok(None);
+        }
+        let path = self.path(name);
+        self.file.source.step(u64::MAX, Types::Arrays);
+        let data = self.group.dataset(name);
+        let data = data.map_err(|e| self.file.wrong(&path, e))?;
+        Array::of(self.file, path, data).map(Some)
     }
 
     /// An array in it.
@@ -201,7 +210,7 @@ impl<'f> Folder<'f> {
 
     /// Its attributes.
     pub fn attributes(&self) -> Result<Attributes, DatasetError> {
-        self.file.source.step(u64::MAX);
+        self.file.source.step(u64::MAX, Types::Attributes);
         let attributes = self
             .group
             .attrs()

@@ -5,6 +5,7 @@ use hdf5_pure::{
 };
 
 use super::Hdf5;
+use super::headers::Types;
 use crate::dataset::DatasetError;
 
 /// Bytes of a block, about: it should stay in the cache.
@@ -49,13 +50,13 @@ enum Kind {
 }
 
 impl<'f> Array<'f> {
+    /// What can be told of it without reading it.
     pub(super) fn of(
         file: &'f Hdf5<'f>,
         name: String,
         data: Dataset,
     ) -> Result<Self, DatasetError> {
         let wrong = |reason: &dyn std::fmt::Display| file.wrong(&name, reason);
-        file.source.step(u64::MAX);
         let datatype = data.datatype().map_err(|e| wrong(&e))?;
         let number = Number::of(&datatype)
             .ok_or_else(|| wrong(&format!("numbers are expected, not {}", class(&datatype))))?;
@@ -224,7 +225,7 @@ impl<'f> Array<'f> {
             return (self.file.source.payload(place + at * self.row, bytes))
                 .map_err(|e| self.wrong(e));
         }
-        self.file.source.step(self.step);
+        self.file.source.step(self.step, Types::Arrays);
         *bytes = self
             .data
             .read_raw_rows(at, rows)
@@ -358,7 +359,6 @@ fn class(datatype: &Datatype) -> &'static str {
     match datatype {
         Datatype::String { .. } => "text",
         Datatype::VariableLength { .. } => "values of variable length",
-        Datatype::Compound { .. } => "records",
         Datatype::FixedPoint { .. } | Datatype::FloatingPoint { .. } => {
             "numbers of an unusual layout"
         }

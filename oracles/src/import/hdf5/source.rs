@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hdf5_pure::{FormatError, Source};
 
+use super::headers::{self, Kind, Stretch, Types};
+
 /// Bytes that any one step of the library may read beyond the file's length: it reads headers in
 /// overlapping windows, which matters in small files.
 const SLACK: u64 = 32 << 10;
@@ -29,8 +31,10 @@ struct Meter {
     step: u64,
     /// What all steps may still read.
     all: u64,
-    /// The texts of a group whose heap has been read: where they are.
-    names: Option<(u64, u64)>,
+    /// Which types the current step parses.
+    types: Types,
+    /// What is about to be read, as far as what it is does not show.
+    next: Vec<Stretch>,
 }
 
 impl Metered {
@@ -42,14 +46,20 @@ impl Metered {
             step: len.saturating_add(SLACK),
             // Every group is listed twice and every array read once: this is ample.
             all: len.saturating_mul(16).saturating_add(1 << 20),
-            names: None,
+            types: Types::Unused,
+            next: Vec::new(),
         };
         Ok(Metered(Arc::new(Mutex::new(meter)), len))
     }
 
-    /// Begins a step of the library, which may read `bytes` but no more than the file's length.
-    pub(super) fn step(&self, bytes: u64) {
-        self.lock(|meter| meter.step = bytes.min(self.1).saturating_add(SLACK));
+    /// Begins a step of the library, which may read `bytes` but no more than the file's length, and
+    /// parse `types`.
+    pub(super) fn step(&self, bytes: u64, types: Types) {
+        self.lock(|meter| {
+            meter.step = bytes.min(self.1).saturating_add(SLACK);
+            meter.types = types;
+            meter.next.clear();
+        });
     }
 
     /// Reads payload whose place has been checked, at no charge.
@@ -91,24 +101,31 @@ impl Source for Metered {
         if buf.starts_with(b"SMTB") {
             return refuse("it uses shared object header messages; copy it with h5py");
         }
-        let names = self.lock(|meter| meter.names);
-        if names == Some((offset, bytes)) {
-            let longest = buf.split(|&b| b == 0).map(<[u8]>::len).max();
-            if longest.unwrap_or(0) > LONGEST_NAME {
-                return refuse("a group has names of more than 255 bytes");
+        let inspected = self.lock(|meter| {
+            let here = |s: &Stretch| (s.offset, s.len) == (offset, bytes);
+            let known: Vec<Kind> = meter
+                .next
+                .iter()
+                .filter(|s| here(s))
+                .map(|s| s.kind)
+                .collect();
+            let mut inspect =
+                |kind| headers::inspect(offset, buf, kind, meter.types, &mut meter.next);
+            inspect(None)?;
+            known.iter().try_for_each(|&kind| inspect(Some(kind)))?;
+            Ok(known.contains(&Kind::Names))
+        });
+        match inspected {
+            Err(why) => refuse(why),
+            Ok(true) if longest(buf) > LONGEST_NAME => {
+                refuse("a group has names of more than 255 bytes")
             }
+            Ok(_) => Ok(()),
         }
-        if let Some(place) = heap(buf) {
-            self.lock(|meter| meter.names = Some(place));
-        }
-        Ok(())
     }
 }
 
-/// Where the texts of a local heap with this header are, for addresses of 8 bytes: the only ones
-/// that [`super::open`] lets through.
-fn heap(header: &[u8]) -> Option<(u64, u64)> {
-    let number = |at| Some(u64::from_le_bytes(header.get(at..at + 8)?.try_into().ok()?));
-    (header.starts_with(b"HEAP") && header.len() == 32).then_some(())?;
-    Some((number(24)?, number(8)?))
+/// The longest text between zeros.
+fn longest(names: &[u8]) -> usize {
+    names.split(|&b| b == 0).map(<[u8]>::len).max().unwrap_or(0)
 }
