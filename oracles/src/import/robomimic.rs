@@ -132,13 +132,11 @@ struct Key {
 fn keys(obs: &Folder<'_>) -> Result<(Vec<Key>, Vec<String>), DatasetError> {
     let mut wanted = vec!["object".to_string()];
     let robot = |name: &str| {
-        Some(
-            name.strip_prefix("robot")?
-                .split_once('_')?
-                .0
-                .parse::<u32>()
-                .ok()?,
-        )
+        name.strip_prefix("robot")?
+            .split_once('_')?
+            .0
+            .parse::<u32>()
+            .ok()
     };
     let mut robots: Vec<u32> = obs.arrays().filter_map(robot).collect();
     robots.sort_unstable();

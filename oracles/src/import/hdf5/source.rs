@@ -5,7 +5,7 @@
 //! sends it in circles: it limits the depth of its B-trees, but not how often a node is visited.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,6 +17,9 @@ use super::headers::{self, Kind, Stretch, Types};
 /// overlapping windows, which matters in small files.
 const SLACK: u64 = 32 << 10;
 
+/// Bytes read at a time where little is asked for.
+const NEAR: u64 = 16 << 10;
+
 /// The longest name in a group of the old kind. The library copies a name for every link, and a
 /// link of 40 bytes may point into the middle of any text; no name in our formats comes near this.
 const LONGEST_NAME: usize = 255;
@@ -27,6 +30,9 @@ pub(super) struct Metered(Arc<Mutex<Meter>>, u64);
 
 struct Meter {
     file: File,
+    /// A stretch of the file around the last small read, which is where the next is likely to be,
+    /// and its offset.
+    near: (u64, Vec<u8>),
     /// What the current step may still read.
     step: u64,
     /// What all steps may still read.
@@ -43,6 +49,7 @@ impl Metered {
         let len = file.metadata()?.len();
         let meter = Meter {
             file,
+            near: (0, Vec::new()),
             step: len.saturating_add(SLACK),
             // Every group is listed twice and every array read once: this is ample.
             all: len.saturating_mul(16).saturating_add(1 << 20),
@@ -64,14 +71,36 @@ impl Metered {
 
     /// Reads payload whose place has been checked, at no charge.
     pub(super) fn payload(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<()> {
-        self.lock(|meter| {
-            meter.file.seek(SeekFrom::Start(offset))?;
-            meter.file.read_exact(buf)
-        })
+        self.lock(|meter| meter.read(offset, buf))
     }
 
     fn lock<T>(&self, act: impl FnOnce(&mut Meter) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Meter {
+    fn read(&mut self, offset: u64, buf: &mut [u8]) -> std::io::Result<()> {
+        self.file.seek(SeekFrom::Start(offset))?;
+        self.file.read_exact(buf)
+    }
+
+    fn read_near(&mut self, offset: u64, buf: &mut [u8]) -> std::io::Result<()> {
+        if buf.len() as u64 > NEAR / 2 {
+            return self.read(offset, buf);
+        }
+        let (at, near) = &mut self.near;
+        let have = *at..*at + near.len() as u64;
+        if offset < have.start || offset + buf.len() as u64 > have.end {
+            *at = offset - offset % (NEAR / 4);
+            near.clear();
+            self.file.seek(SeekFrom::Start(*at))?;
+            (&self.file).take(NEAR).read_to_end(near)?;
+        }
+        let from = (offset - *at) as usize;
+        let found = near.get(from..from + buf.len());
+        buf.copy_from_slice(found.ok_or(ErrorKind::UnexpectedEof)?);
+        Ok(())
     }
 }
 
@@ -94,7 +123,7 @@ impl Source for Metered {
         if !allowed {
             return refuse("its structures refer to one another more often than it has bytes for");
         }
-        self.payload(offset, buf)
+        self.lock(|meter| meter.read_near(offset, buf))
             .map_err(|e| FormatError::Source(e.to_string()))?;
         // A table of shared messages is the one place for a datatype of more than 64 KiB, whose
         // nesting could exceed any stack; h5py makes none.
