@@ -4,6 +4,11 @@
 //! checked against the file before anything is allocated, nothing is ever executed, and an error
 //! names the file, the field and the reason.
 
+mod d4rl;
+mod hdf5;
+mod minari;
+mod robomimic;
+
 use std::path::Path;
 
 use crate::dataset::{Dataset, DatasetError};
@@ -31,7 +36,23 @@ pub enum Read {
 }
 
 /// Every format.
-pub const FORMATS: &[Format] = &[];
+pub const FORMATS: &[Format] = &[
+    Format {
+        id: "d4rl",
+        summary: "a D4RL file: flat HDF5 arrays",
+        read: Read::Dataset(d4rl::read),
+    },
+    Format {
+        id: "minari",
+        summary: "a Minari dataset's folder, stored as HDF5",
+        read: Read::Dataset(minari::read),
+    },
+    Format {
+        id: "robomimic",
+        summary: "a robomimic HDF5 file with low-dimensional observations",
+        read: Read::Dataset(robomimic::read),
+    },
+];
 
 /// The format with this id.
 ///
@@ -42,4 +63,9 @@ pub fn find(id: &str) -> Result<&'static Format, UnknownName> {
         .iter()
         .find(|format| format.id == id)
         .ok_or_else(|| UnknownName::new("format", id, FORMATS.iter().map(|f| f.id)))
+}
+
+/// Names for `count` numbers that the source does not name.
+fn numbered(name: &str, count: usize) -> Vec<String> {
+    (0..count).map(|i| format!("{name}.{i}")).collect()
 }

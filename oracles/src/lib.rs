@@ -36,6 +36,7 @@
 
 pub mod dataset;
 pub mod disagreement;
+pub mod export;
 pub mod feature;
 pub mod import;
 pub mod indistinct;

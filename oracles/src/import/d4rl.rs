@@ -1,0 +1,244 @@
+//! D4RL's flat HDF5 files (Fu et al. 2020, arXiv:2004.07219): `observations` (N, obs), `actions`
+//! (N, act), `rewards` (N), `terminals` (N), and often `timeouts` (N) and `next_observations`
+//! (N, obs). `infos` and `metadata` are left aside.
+//!
+//! **Rows.** Row i of the file is transition i of the [`Dataset`], always: no row is dropped or
+//! moved, whatever ends where.
+//!
+//! **Episodes** end after a row
+//!
+//! - whose `terminals` is true: [`Ending::Terminated`], also where `timeouts` is true too (such
+//!   rows are counted in `about.source`);
+//! - whose `timeouts` is true;
+//! - in a file without `timeouts` but with `next_observations`: whose next observation differs by
+//!   more than 10⁻⁵ (Euclidean) from the observation of the row after it, as implementations of
+//!   IQL split such files;
+//! - that is the file's last.
+//!
+//! Without `timeouts` and `next_observations` nothing else tells episodes apart, and a segment may
+//! span a reset; D4RL's own code then counts steps up to the environment's limit, which the file
+//! does not say.
+//!
+//! **The last observation** of an episode is `next_observations` of its last row. Its ending is
+//! then [`Ending::Truncated`] unless it is terminated, also for the episode that the file's end
+//! interrupts: what followed is known. Without `next_observations` the last row's observation is
+//! repeated and the episode is [`Ending::Cut`]. A terminated one stays terminated: learners of
+//! values do not look at what follows it.
+//!
+//! **Against `d4rl.qlearning_dataset`**, whose indices published labels use: that array leaves out
+//! every row whose `timeouts` is true, `terminals` or not, and always the file's last row; rows
+//! keep their order. (Without `timeouts` it leaves out every row that is the environment's last
+//! allowed step since the last end.) Its next observation is the observation of the row after.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::hdf5::{self, Array, Hdf5};
+use crate::dataset::{About, Dataset, DatasetError, Origin};
+use crate::trajectory::{Columns, Ending, Episode, Trajectories};
+
+/// An observation farther than this from the next observation of the row before begins an episode.
+const JUMP: f64 = 1e-5;
+
+/// Bytes of an episode's entries.
+const EPISODE: u64 = (size_of::<Episode>() + size_of::<Origin>()) as u64;
+
+/// Reads a D4RL file.
+///
+/// # Errors
+/// [`DatasetError`] naming the array, if one is missing, has not the rows of the others, holds
+/// anything but finite numbers, or is not all there.
+pub fn read(path: &Path) -> Result<Dataset, DatasetError> {
+    hdf5::open(path, |file| take(path, file))
+}
+
+fn take(path: &Path, file: &Hdf5<'_>) -> Result<Dataset, DatasetError> {
+    let root = file.root()?;
+    let observations = root.array("observations")?;
+    let rows = observations.rows();
+    let actions = root.array("actions")?;
+    let rewards = root.array("rewards")?;
+    let terminals = root.array("terminals")?;
+    let timeouts = root.find("timeouts")?;
+    let next = root.find("next_observations")?;
+    for table in [&observations, &actions].into_iter().chain(&next) {
+        table.expect_table()?;
+        table.expect_rows(rows, &observations.name)?;
+    }
+    for column in [&rewards, &terminals].into_iter().chain(&timeouts) {
+        column.expect_column()?;
+        column.expect_rows(rows, &observations.name)?;
+    }
+    if let Some(next) = &next
+        && next.width != observations.width
+    {
+        return Err(next.wrong(format!(
+            "{} numbers a row, where observations have {}",
+            next.width, observations.width
+        )));
+    }
+    if rows == 0 {
+        return Err(observations.wrong("no rows: there is nothing to learn from"));
+    }
+
+    // What is small first: it tells how large the rest is.
+    let mut ends = terminals.flags()?;
+    let terminals = ends.clone();
+    let mut both = 0;
+    match (&timeouts, &next) {
+        (Some(timeouts), _) => {
+            for (end, timeout) in ends.iter_mut().zip(timeouts.flags()?) {
+                both += usize::from(*end && timeout);
+                *end |= timeout;
+            }
+        }
+        (None, Some(next)) => mark_jumps(&observations, next, &mut ends)?,
+        (None, None) => {}
+    }
+    if let Some(last) = ends.last_mut() {
+        *last = true;
+    }
+    let count = ends.iter().filter(|&&end| end).count();
+
+    let (width, act_dim) = (observations.width, actions.width);
+    let numbers = (rows + count as u64) * width as u64 + rows * (act_dim as u64 + 1);
+    file.keep("", numbers * 4 + count as u64 * EPISODE)?;
+    let mut columns = Columns {
+        obs_dim: width,
+        act_dim,
+        observations: Vec::with_capacity((ends.len() + count) * width),
+        actions: Vec::with_capacity(ends.len() * act_dim),
+        rewards: Vec::with_capacity(ends.len()),
+        episodes: Vec::with_capacity(count),
+    };
+    let mut start = 0;
+    for (row, _) in ends.iter().enumerate().filter(|(_, end)| **end) {
+        let ending = match (&next, terminals[row]) {
+            (_, true) => Ending::Terminated,
+            (Some(_), false) => Ending::Truncated,
+            (None, false) => Ending::Cut,
+        };
+        columns.episodes.push(Episode {
+            start,
+            len: row + 1 - start,
+            ending: Some(ending),
+        });
+        start = row + 1;
+    }
+    actions.append(0, rows, &mut columns.actions)?;
+    rewards.append(0, rows, &mut columns.rewards)?;
+    fill_observations(&observations, &mut columns)?;
+    if let Some(next) = &next {
+        fill_last(next, &mut columns)?;
+    }
+
+    let mut source = format!("D4RL file {}", hdf5::file_name(path));
+    if both > 0 {
+        source +=
+            &format!("; {both} rows are both terminals and timeouts, and are taken as terminals");
+    }
+    if timeouts.is_none() {
+        source += "; it has no timeouts";
+    }
+    let policy: Arc<str> = path
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into();
+    let origin = Origin {
+        policy,
+        ..Origin::default()
+    };
+    Ok(Dataset {
+        about: About {
+            observation: super::numbered("observation", width),
+            action: super::numbered("action", act_dim),
+            true_rewards: true,
+            source,
+            ..About::default()
+        },
+        origins: vec![origin; columns.episodes.len()],
+        trajectories: Trajectories::try_from(columns).map_err(|e| file.wrong("", e))?,
+        answers: Vec::new(),
+    })
+}
+
+/// Marks the rows after which the observations do not continue.
+fn mark_jumps(
+    observations: &Array<'_>,
+    next: &Array<'_>,
+    ends: &mut [bool],
+) -> Result<(), DatasetError> {
+    let width = observations.width;
+    let rows = observations.rows();
+    // Both arrays are stored alike, as a rule, so a block of one is about a block of the other.
+    let mut after = Vec::new();
+    let mut failed = None;
+    next.read(0, rows.saturating_sub(1), &mut |row, block| {
+        let n = (block.len() / width) as u64;
+        after.clear();
+        if let Err(e) = observations.append(row + 1, n, &mut after) {
+            failed.get_or_insert(e);
+            return;
+        }
+        let pairs = block.chunks_exact(width).zip(after.chunks_exact(width));
+        for (end, (a, b)) in ends[row as usize..].iter_mut().zip(pairs) {
+            let square = |(&x, &y): (&f32, &f32)| (f64::from(x) - f64::from(y)).powi(2);
+            *end |= a.iter().zip(b).map(square).sum::<f64>().sqrt() > JUMP;
+        }
+    })?;
+    failed.map_or(Ok(()), Err)
+}
+
+/// Copies the observations in order, each episode's last one twice.
+fn fill_observations(observations: &Array<'_>, columns: &mut Columns) -> Result<(), DatasetError> {
+    let width = columns.obs_dim;
+    let mut episodes = columns.episodes.iter().map(|e| e.start + e.len).peekable();
+    let out = &mut columns.observations;
+    observations.read(0, observations.rows(), &mut |row, block| {
+        let first = row as usize;
+        let mut done = first;
+        let end = first + block.len() / width;
+        while let Some(stop) = episodes.next_if(|&stop| stop <= end) {
+            let rows = &block[(done - first) * width..(stop - first) * width];
+            out.extend_from_slice(rows);
+            out.extend_from_within(out.len() - width..);
+            done = stop;
+        }
+        out.extend_from_slice(&block[(done - first) * width..]);
+    })
+}
+
+/// Overwrites each episode's last observation with what the file says followed.
+fn fill_last(next: &Array<'_>, columns: &mut Columns) -> Result<(), DatasetError> {
+    let width = columns.obs_dim;
+    let mut put = |e: usize, stop: usize, row: &[f32]| {
+        // Each earlier episode holds one row more than it has transitions.
+        let at = (stop + e) * width;
+        columns.observations[at..at + width].copy_from_slice(row);
+    };
+    let mut episodes = columns
+        .episodes
+        .iter()
+        .map(|e| e.start + e.len)
+        .enumerate()
+        .peekable();
+    if next.in_one_piece() {
+        // The other rows need not be read, where episodes are long.
+        for (e, stop) in episodes {
+            next.read(stop as u64 - 1, 1, &mut |_, row| put(e, stop, row))?;
+        }
+        return Ok(());
+    }
+    next.read(0, next.rows(), &mut |row, block| {
+        let first = row as usize;
+        let end = first + block.len() / width;
+        while let Some((e, stop)) = episodes.next_if(|&(_, stop)| stop <= end) {
+            put(
+                e,
+                stop,
+                &block[(stop - 1 - first) * width..(stop - first) * width],
+            );
+        }
+    })
+}
