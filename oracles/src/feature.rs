@@ -1,15 +1,15 @@
 //! Mistakes that depend on what the segments look like.
 //!
 //! Li, Kethireddy, Das, "Evaluating Feature Dependent Noise in Preference-based Reinforcement
-//! Learning", 2026 (arXiv 2601.01904), whose finding is that such noise is harder than uniform noise,
-//! also for methods made to withstand noise. Theirs is the frame: the oracle's label is reversed with
-//! a probability N(σ⁰, σ¹) that depends on features of the two segments. Theirs are two of the kinds:
+//! Learning", 2026 (arXiv 2601.01904), who report that under some such noise a method made to withstand
+//! noise falls behind plain ones. Theirs is the frame: the oracle's label is reversed with a
+//! probability N(σ⁰, σ¹) that depends on features of the two segments. Theirs are two of the kinds:
 //! *similarity noise*, where N grows as segments become alike, and *trajectory feature noise*, where N
 //! grows with the size of a feature, such as a velocity. (Their third, margin-dependent noise, is
 //! [`crate::scripted::MARGIN`].)
 //!
 //! Ours are the features, chosen so that they mean the same on every task, and the functions, since
-//! we could not read theirs:
+//! we had only the paper's abstract and summaries of it:
 //!
 //! - `similarity`: d is the distance between the segments' mean observations, as the root mean square
 //!   over the observation's numbers of the difference over σ; N = ε·exp(−d/τ).

@@ -137,6 +137,9 @@ def print_world():
 
     delta = (total[:, 1] - total[:, 0]) / spread
     print_bands("world.boltzmann", 1 / (1 + np.exp(-delta / 0.25)))
+    weights = 0.95 ** np.arange(H - 1, -1, -1) * 0.7 ** np.arange(H)
+    judged = r @ weights
+    print_bands("world.noisy", 1 / (1 + np.exp((judged[:, 0] - judged[:, 1]) / 0.1)))
     print_flips("world.margin", 0.5 * np.exp(-2.5 * np.abs(delta)))
     whole = rew.sum(axis=1)[episode]
     print_flips("world.indistinct", 0.5 * (np.abs(whole[:, 0] - whole[:, 1]) < 0.2 * average))

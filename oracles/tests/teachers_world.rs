@@ -161,7 +161,14 @@ fn random_teachers_follow_the_probabilities_of_numpy() {
         mistake: 0.6,
         scale: 0.25,
     };
-    let cases: [(&str, &dyn Teacher); 6] = [
+    let noisy = Scripted {
+        temperature: 0.1,
+        gamma: 0.95,
+        discount: 0.7,
+        ..scripted::ORACLE
+    };
+    let cases: [(&str, &dyn Teacher); 7] = [
+        ("noisy", &noisy),
         ("boltzmann", &scripted::BOLTZMANN),
         ("margin", &scripted::MARGIN),
         ("indistinct", &Indistinct::default()),
