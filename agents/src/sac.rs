@@ -227,13 +227,14 @@ impl<A: Compute> Sac<A> {
 
     /// See [`crate::Learner::values`].
     pub fn values(&self, observations: &[f32], actions: usize) -> Vec<f64> {
-        let mut rng = Stream::new(0, "values");
+        // The same noise for every row, so that a value depends on its row alone.
+        let mut noise = vec![0.0; actions * self.dims.act];
+        Stream::new(0, "values").fill_normal(&mut noise);
+        let noise = self.tensor(noise, self.dims.act);
         let mut out = Vec::with_capacity(observations.len() / self.dims.obs);
         for observation in observations.chunks_exact(self.dims.obs) {
             let state = self.tensor(observation.repeat(actions), self.dims.obs);
-            let mut noise = vec![0.0; actions * self.dims.act];
-            rng.fill_normal(&mut noise);
-            let (action, _) = sample(&self.actor, state.clone(), self.tensor(noise, self.dims.act));
+            let (action, _) = sample(&self.actor, state.clone(), noise.clone());
             let state_action = Tensor::cat(vec![state, action], 1);
             let q = |i: usize| self.critics[i].forward(state_action.clone()).mean();
             out.push(f64::from((q(0) + q(1)).into_scalar()) / 2.0);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{list, play, reference, rollout, run, show};
+use crate::{dataset, label, list, play, reference, rollout, run, show, teachers};
 
 #[derive(Parser)]
 #[command(version, about, max_term_width = 100)]
@@ -30,6 +30,12 @@ enum Command {
     Play(play::PlayArgs),
     /// Play episodes and write every step as CSV
     Rollout(rollout::RolloutArgs),
+    /// Make, check, describe, import and export preference datasets
+    Dataset(dataset::DatasetArgs),
+    /// Have a teacher answer queries about a dataset's segments, and store the answers in it
+    Label(label::LabelArgs),
+    /// Compare teachers on a dataset: errors, skips, ties, agreement with the oracle by margin
+    Teachers(teachers::TeachersArgs),
 }
 
 /// Parses the arguments and does what they say.
@@ -42,6 +48,9 @@ pub fn main() -> Result<ExitCode> {
         Command::Reference(args) => reference::reference(&args),
         Command::Play(args) => play::play(&args),
         Command::Rollout(args) => rollout::rollout(&args),
+        Command::Dataset(args) => dataset::dataset(&args),
+        Command::Label(args) => label::label(&args),
+        Command::Teachers(args) => teachers::teachers(&args),
     }
 }
 

@@ -6,7 +6,7 @@
 use anyhow::{Result, anyhow, bail};
 use prefbench_agents::{Algorithm, Device, Setup, Tier, algorithm};
 use prefbench_envs::{self as envs, Task};
-use prefbench_oracles::{nearest::nearest, teacher};
+use prefbench_oracles::{Teacher, TeacherEntry, nearest::nearest, teacher};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -24,8 +24,9 @@ pub struct RunConfig {
     pub algorithm_version: u32,
     /// Teacher id; null where the algorithm does not learn from preferences.
     pub teacher: Option<String>,
-    /// Teacher thresholds as the reference code computes them (ε² after the first session).
-    pub teacher_compat: bool,
+    /// The teacher's own settings; null where there is none.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub teacher_settings: Value,
     /// Budget tier that chose the defaults.
     pub tier: Tier,
     /// Seed of every random stream.
@@ -100,7 +101,8 @@ impl RunConfig {
         if let Some(device) = named("device")? {
             Device::find(&device)?;
         }
-        if let Some(teacher) = named("teacher")?.filter(|_| !algorithm.taught) {
+        let teacher = named("teacher")?;
+        if let Some(teacher) = teacher.as_ref().filter(|_| !algorithm.taught) {
             bail!(
                 "`{}` does not learn from preferences, so --teacher {teacher} has no effect; \
                  leave it out",
@@ -108,14 +110,23 @@ impl RunConfig {
             );
         }
 
-        let mut tree = serde_json::to_value(Self::defaults(task, algorithm, tier))?;
+        let teacher = match algorithm.taught {
+            true => Some(teacher::find(teacher.as_deref().unwrap_or("oracle"))?),
+            false => None,
+        };
+        let mut tree = serde_json::to_value(Self::defaults(task, algorithm, teacher, tier))?;
         overlay(&mut tree, &given, "")?;
         let config: Self = serde_json::from_value(tree)?;
         config.validate()?;
         Ok(config)
     }
 
-    fn defaults(task: &Task, algorithm: &Algorithm, tier: Tier) -> Self {
+    fn defaults(
+        task: &Task,
+        algorithm: &Algorithm,
+        teacher: Option<&TeacherEntry>,
+        tier: Tier,
+    ) -> Self {
         let gymnasium = task.family == "gymnasium";
         let steps = match tier {
             Tier::Smoke => 40_000,
@@ -128,8 +139,8 @@ impl RunConfig {
             task_version: task.version,
             algorithm: algorithm.id.to_owned(),
             algorithm_version: algorithm.version,
-            teacher: algorithm.taught.then(|| "oracle".to_owned()),
-            teacher_compat: false,
+            teacher: teacher.map(|t| t.id.to_owned()),
+            teacher_settings: teacher.map_or(Value::Null, |t| (t.defaults)()),
             tier,
             seed: 0,
             device: Device::Flex,
@@ -147,9 +158,7 @@ impl RunConfig {
     pub fn validate(&self) -> Result<()> {
         let task = envs::find(&self.task)?;
         let algorithm = algorithm::find(&self.algorithm)?;
-        if let Some(teacher) = &self.teacher {
-            teacher::find(teacher)?;
-        }
+        self.make_teacher()?;
         for (key, value) in [
             ("steps", self.steps),
             ("eval_every", self.eval_every),
@@ -186,6 +195,21 @@ impl RunConfig {
         Ok(())
     }
 
+    /// The teacher that answers, if the algorithm asks one.
+    pub fn make_teacher(&self) -> Result<Option<Box<dyn Teacher>>> {
+        let Some(id) = &self.teacher else {
+            return Ok(None);
+        };
+        let entry = teacher::find(id)?;
+        if entry.needs_expert {
+            bail!(
+                "the teacher \"{id}\" judges by an expert's values and labels datasets only \
+                 (`prefbench label --teacher {id} --expert RUN`); take another for a run"
+            );
+        }
+        Ok(Some((entry.make)(&self.teacher_settings, None)?))
+    }
+
     /// The start of the run folder's name.
     pub fn prefix(&self) -> String {
         let teacher = self.teacher.as_deref().unwrap_or("none");
@@ -219,7 +243,7 @@ fn setup(task: &Task, tier: Tier) -> Setup<'_> {
 }
 
 /// Writes the leaves of `from` over those of `into`, adding what is not there.
-fn merge(into: &mut Value, from: Value) {
+pub fn merge(into: &mut Value, from: Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
             for (key, value) in from {
@@ -231,7 +255,7 @@ fn merge(into: &mut Value, from: Value) {
 }
 
 /// `a.b=1` as `{"a": {"b": 1}}`; the value is TOML, or else a plain string.
-fn parse_set(pair: &str) -> Result<Value> {
+pub fn parse_set(pair: &str) -> Result<Value> {
     let (key, text) = pair.split_once('=').ok_or_else(|| {
         anyhow!("--set {pair}: expected key=value, e.g. --set agent.sac.batch=256")
     })?;
@@ -418,7 +442,25 @@ mod tests {
             let m = message("", &[set]);
             assert!(m.contains(part), "{set}: {m}");
         }
-        assert!(message("teacher = \"oracel\"", &[]).contains("oracle"));
+        for (file, part) in [
+            ("teacher = \"oracel\"", "oracle"),
+            ("teacher = \"regret\"", "--expert"),
+            (
+                "[teacher_settings]\nmistaken = 0.1",
+                "`teacher_settings.mistake`",
+            ),
+            ("[teacher_settings]\nmistake = 2.0", "in [0, 1]"),
+        ] {
+            let m = message(file, &[]);
+            assert!(m.contains(part), "{file}: {m}");
+        }
+    }
+
+    #[test]
+    fn a_teacher_brings_its_own_settings() {
+        let c = resolve("teacher = \"mistake\"", &["teacher_settings.skip=0.2"]).unwrap();
+        assert_eq!(c.teacher_settings["mistake"], 0.1);
+        assert_eq!(c.teacher_settings["skip"], 0.2);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use prefbench_agents::{ALGORITHMS, DEVICES};
 use prefbench_envs::TASKS;
-use prefbench_oracles::{SAMPLERS, TEACHERS};
+use prefbench_oracles::{SAMPLERS, TEACHERS, export, import};
 
 /// Arguments of `prefbench list`.
 #[derive(Args)]
@@ -23,6 +23,8 @@ enum What {
     Algorithms,
     Teachers,
     Samplers,
+    /// What `dataset import` reads and `dataset export` writes
+    Formats,
     Devices,
 }
 
@@ -82,6 +84,19 @@ pub fn list(args: &ListArgs) -> Result<ExitCode> {
         SAMPLERS
             .iter()
             .map(|s| (s.id, s.summary.to_owned()))
+            .collect(),
+    )?;
+    section(
+        What::Formats,
+        "Formats",
+        import::FORMATS
+            .iter()
+            .map(|f| (f.id, format!("import: {}", f.summary)))
+            .chain(
+                export::FORMATS
+                    .iter()
+                    .map(|f| (f.id, format!("export: {}", f.summary))),
+            )
             .collect(),
     )?;
     section(

@@ -3,6 +3,8 @@
 
 mod cli;
 mod config;
+mod dataset;
+mod label;
 mod list;
 mod online;
 mod play;
@@ -11,6 +13,7 @@ mod reference;
 mod rollout;
 mod run;
 mod show;
+mod teachers;
 
 use std::process::ExitCode;
 

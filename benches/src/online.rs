@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use prefbench_agents::{Build, Dims, Mode, Online, State, Transition, algorithm};
 use prefbench_envs::{self as envs, End, Env, Field, Snapshot, Step};
-use prefbench_oracles::{Ending, Session, Stream, Teacher, ask, teacher};
+use prefbench_oracles::{Ending, Episode, Session, Stream, Teacher, ask};
 use prefbench_results::{Checkpoint, EpisodeResult, Eval, Run, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -130,15 +131,11 @@ impl<'a> OnlineRun<'a> {
             seed: config.seed,
             device: config.device,
         };
-        let teacher = match config.teacher.as_deref() {
-            Some(id) => Some((teacher::find(id)?.make)(config.teacher_compat)),
-            None => None,
-        };
         Ok(Self {
             config,
             env: task.make()?,
             eval_env: task.make()?,
-            teacher,
+            teacher: config.make_teacher()?,
             learner: (algorithm::find(&config.algorithm)?.build)(&config.agent, build)?,
             horizon: f64::from(task.spec.horizon),
             scale: Scale::new(config.scale_observations, task.spec.fields),
@@ -278,6 +275,7 @@ impl<'a> OnlineRun<'a> {
             RECENT_EPISODES,
             self.horizon,
             self.state.sessions,
+            pairs[0].left.len as usize,
         );
         let stream = Stream::new(self.config.seed, "teacher");
         let asked = self.state.asked;
@@ -299,7 +297,10 @@ impl<'a> OnlineRun<'a> {
     /// Evaluates in the evaluation environment, on the same episodes every time.
     fn evaluate(&mut self) -> Result<Eval> {
         let episodes = (0..self.config.eval_episodes)
-            .map(|k| self.play(k, |_, _, _| Ok(())))
+            .map(|k| {
+                let seed = stream_seed(self.config.seed, "eval", k);
+                self.play(seed, |_| (), |_, _, _| Ok(()))
+            })
             .collect::<Result<_>>()?;
         let mut metrics = BTreeMap::new();
         for (name, value) in self.learner.metrics() {
@@ -320,10 +321,12 @@ impl<'a> OnlineRun<'a> {
         })
     }
 
-    /// Plays evaluation episode `k`; `visit` sees each observation, the action and what followed.
+    /// Plays the episode of an environment's seed. `alter` may change each action before it is
+    /// taken; `visit` sees each observation, the action and what followed.
     fn play(
         &mut self,
-        k: u64,
+        seed: u64,
+        mut alter: impl FnMut(&mut [f32]),
         mut visit: impl FnMut(&[f32], &[f32], &Step) -> Result<()>,
     ) -> Result<EpisodeResult> {
         let mut observation = vec![0.0; self.observation.len()];
@@ -331,7 +334,7 @@ impl<'a> OnlineRun<'a> {
         let mut scaled = observation.clone();
         let mut action = vec![0.0; self.action.len()];
         let mut result = EpisodeResult {
-            seed: stream_seed(self.config.seed, "eval", k),
+            seed,
             return_: 0.0,
             length: 0,
             success: false,
@@ -342,6 +345,7 @@ impl<'a> OnlineRun<'a> {
             self.scale.apply(&mut scaled);
             self.learner.act(&scaled, Mode::Evaluate, &mut action);
             finite(&action, self.state.step)?;
+            alter(&mut action);
             let step = self.eval_env.step(&action, &mut next)?;
             visit(&observation, &action, &step)?;
             observation.copy_from_slice(&next);
@@ -399,6 +403,49 @@ impl Scale {
     }
 }
 
+/// What a run's checkpoint knows, apart from any environment.
+pub struct Learnt {
+    learner: Mutex<Box<dyn Online>>,
+    scale: Scale,
+}
+
+impl Learnt {
+    /// The learner saved in `checkpoint`, read from the run folder `dir`.
+    pub fn new(config: &RunConfig, checkpoint: &Checkpoint, dir: &Path) -> Result<Self> {
+        let mut run = OnlineRun::new(config)?;
+        run.load(checkpoint, dir)?;
+        Ok(Self {
+            learner: Mutex::new(run.learner),
+            scale: run.scale,
+        })
+    }
+
+    /// The seeds and the actions of the episodes that the run has finished so far.
+    pub fn experience(&self, config: &RunConfig) -> Vec<(u64, Vec<Vec<f32>>)> {
+        let learner = self.learner.lock().unwrap_or_else(PoisonError::into_inner);
+        let t = learner.trajectories();
+        let finished = (0..).zip(&t.episodes()[..t.complete()]);
+        let actions = |e: &Episode| {
+            (e.start..e.start + e.len)
+                .map(|i| t.action(i).to_vec())
+                .collect()
+        };
+        finished
+            .map(|(k, e)| (stream_seed(config.seed, "env", k), actions(e)))
+            .collect()
+    }
+
+    /// State values of the policy for raw observations `[rows, obs]`, if it has critics.
+    pub fn values(&self, observations: &[f32], actions: usize) -> Option<Vec<f64>> {
+        let mut scaled = observations.to_vec();
+        for row in scaled.chunks_exact_mut(self.scale.0.len()) {
+            self.scale.apply(row);
+        }
+        let learner = self.learner.lock().unwrap_or_else(PoisonError::into_inner);
+        learner.values(&scaled, actions)
+    }
+}
+
 /// The policy of a run's checkpoint, to be looked at.
 pub struct Player<'a>(OnlineRun<'a>);
 
@@ -410,19 +457,25 @@ impl<'a> Player<'a> {
         Ok(Self(run))
     }
 
-    /// Plays the run's `k`-th evaluation episode; `visit` sees each observation, the action and
-    /// what followed.
+    /// The seed of the run's `k`-th evaluation episode.
+    pub fn seed(&self, k: u64) -> u64 {
+        stream_seed(self.0.config.seed, "eval", k)
+    }
+
+    /// Plays the episode of an environment's seed. `alter` may change each action before it is
+    /// taken; `visit` sees each observation, the action and what followed.
     pub fn play(
         &mut self,
-        k: u64,
+        seed: u64,
+        alter: impl FnMut(&mut [f32]),
         visit: impl FnMut(&[f32], &[f32], &Step) -> Result<()>,
     ) -> Result<EpisodeResult> {
-        self.0.play(k, visit)
+        self.0.play(seed, alter, visit)
     }
 }
 
 /// The seed of the `k`-th episode of a named stream.
-fn stream_seed(seed: u64, name: &str, k: u64) -> u64 {
+pub fn stream_seed(seed: u64, name: &str, k: u64) -> u64 {
     Stream::new(seed, name).at(k).below(usize::MAX) as u64
 }
 

@@ -129,13 +129,15 @@ impl Source {
                 let mut player = online::Player::new(config, checkpoint, dir)?;
                 let one = |k| {
                     let mut actions = Vec::new();
-                    let result = player.play(k, |_, action, _| {
+                    let seed = player.seed(k);
+                    let keep = |_: &[f32], action: &[f32], _: &Step| {
                         actions.push(action.to_vec());
                         Ok(())
-                    })?;
+                    };
+                    player.play(seed, |_| (), keep)?;
                     Ok(Episode {
                         task,
-                        seed: result.seed,
+                        seed,
                         actions,
                     })
                 };

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use prefbench_results::plot::{PlotOptions, X, learning_curves};
+use prefbench_results::plot::{Figure, PlotOptions, X, learning_curves};
 use prefbench_results::reference;
 use prefbench_results::table::{Metric, Table, TableOptions};
 use prefbench_results::{FinishedRun, Store, Unfinished};
@@ -147,7 +147,6 @@ fn with_reference(finished: &[FinishedRun]) -> Vec<FinishedRun> {
 
 fn draw(finished: &[FinishedRun], metrics: &[Metric], x: X, out: &Path) -> Result<()> {
     fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
-    let mut stdout = std::io::stdout().lock();
     for &metric in metrics {
         let options = PlotOptions {
             x,
@@ -160,13 +159,19 @@ fn draw(finished: &[FinishedRun], metrics: &[Metric], x: X, out: &Path) -> Resul
             Metric::Normalised => with_reference(finished),
         };
         for figure in learning_curves(&runs, &options)? {
-            for (extension, bytes) in [("svg", figure.svg.as_bytes()), ("png", &figure.png)] {
-                let path = out.join(format!("{}.{extension}", figure.name));
-                fs::write(&path, bytes)
-                    .with_context(|| format!("cannot write {}", path.display()))?;
-                writeln!(stdout, "{}", path.display())?;
-            }
+            write(&figure, out)?;
         }
+    }
+    Ok(())
+}
+
+/// Writes a figure's two files and prints their paths.
+pub fn write(figure: &Figure, out: &Path) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    for (extension, bytes) in [("svg", figure.svg.as_bytes()), ("png", &figure.png)] {
+        let path = out.join(format!("{}.{extension}", figure.name));
+        fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        writeln!(stdout, "{}", path.display())?;
     }
     Ok(())
 }

@@ -116,7 +116,8 @@ impl Run {
             env,
             steps: 0,
             sessions: Vec::new(),
-            teacher: (teacher::find("oracle").unwrap().make)(false),
+            teacher: (teacher::find("oracle").unwrap().make)(&serde_json::Value::Null, None)
+                .unwrap(),
             finite: true,
         }
     }
@@ -132,7 +133,7 @@ impl Run {
             return;
         }
         let trajectories = self.learner.trajectories();
-        let session = Session::recent(trajectories, 10, 30.0, self.sessions.len());
+        let session = Session::recent(trajectories, 10, 30.0, self.sessions.len(), 5);
         let (stream, asked) = (Stream::new(3, "teacher"), self.asked());
         let labels = ask(
             self.teacher.as_ref(),

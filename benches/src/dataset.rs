@@ -1,0 +1,73 @@
+//! `prefbench dataset`: make, check, describe, import and export preference datasets.
+
+mod check;
+mod convert;
+mod info;
+mod make;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+use clap::{Args, Subcommand};
+use prefbench_envs::{self as envs, Task};
+use prefbench_oracles::Dataset;
+
+/// Arguments of `prefbench dataset`.
+#[derive(Args)]
+pub struct DatasetArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Record episodes of a task: of random actions, of runs' policies, or of what a run has seen
+    Make(make::MakeArgs),
+    /// Read everything and replay a sample of the episodes in the environment
+    Check(check::CheckArgs),
+    /// Say what is in a dataset
+    Info(info::InfoArgs),
+    /// Read other people's files: a dataset, or labels for one
+    Import(convert::ImportArgs),
+    /// Write a dataset in another format
+    Export(convert::ExportArgs),
+}
+
+/// Does what the arguments say.
+pub fn dataset(args: &DatasetArgs) -> Result<ExitCode> {
+    match &args.command {
+        Command::Make(args) => make::make(args),
+        Command::Check(args) => check::check(args),
+        Command::Info(args) => info::info(args),
+        Command::Import(args) => convert::import(args),
+        Command::Export(args) => convert::export(args),
+    }
+}
+
+/// Reads a dataset of prefbench's own format.
+pub fn read(dir: &Path) -> Result<Dataset> {
+    Ok(Dataset::read(dir)?)
+}
+
+/// The task whose episodes these are, if this prefbench has it in the same version.
+pub fn task_of(dataset: &Dataset) -> Result<&'static Task> {
+    let about = &dataset.about;
+    let id = about.task.as_deref().ok_or_else(|| {
+        anyhow!(
+            "the dataset is of no task of prefbench (it comes from {})",
+            about.source
+        )
+    })?;
+    let task = envs::find(id)?;
+    if about.task_version != Some(task.version) {
+        let theirs = about
+            .task_version
+            .map_or("none".to_owned(), |v| v.to_string());
+        return Err(anyhow!(
+            "the dataset is of version {theirs} of {id}, and this prefbench has version {}",
+            task.version
+        ));
+    }
+    Ok(task)
+}

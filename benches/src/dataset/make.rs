@@ -1,0 +1,229 @@
+//! `prefbench dataset make`: episodes of known policies, each of which can be replayed.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use prefbench_envs::{self as envs, Task};
+use prefbench_oracles::{About, Dataset, Origin, Stream, Trajectories};
+use prefbench_results::Store;
+
+use super::check::record;
+use crate::config::RunConfig;
+use crate::online::{Learnt, Player, stream_seed};
+
+/// Arguments of `prefbench dataset make`.
+#[derive(Args)]
+pub struct MakeArgs {
+    /// Task, e.g. hopper
+    pub task: String,
+    /// Folder to write
+    #[arg(long)]
+    pub out: PathBuf,
+    /// What acts, repeatable (equal shares): `random`, a run's folder (its deterministic policy), or
+    /// `replay:` and a run's folder (the episodes of its training, from the first on)
+    #[arg(long = "from", value_name = "SOURCE", default_value = "random")]
+    pub from: Vec<String>,
+    /// Episodes in all
+    #[arg(long, default_value_t = 100)]
+    pub episodes: usize,
+    /// Standard deviation of Gaussian noise on a policy's actions (CPL: 0.3)
+    #[arg(long, default_value_t = 0.0)]
+    pub noise: f32,
+    /// Share of a policy's actions that are uniformly random instead
+    #[arg(long, default_value_t = 0.0)]
+    pub random: f64,
+    /// Seed of episodes and noise
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// An episode to record: everything that determines it, and who acts.
+struct Plan {
+    seed: u64,
+    actions: Vec<Vec<f32>>,
+    policy: Arc<str>,
+}
+
+/// Records the episodes and writes the dataset.
+pub fn make(args: &MakeArgs) -> Result<ExitCode> {
+    let task = envs::find(&args.task)?;
+    ensure!(args.episodes > 0, "--episodes is 0, but must be at least 1");
+    ensure!(
+        args.noise >= 0.0 && args.noise.is_finite(),
+        "--noise is {}, but must be at least 0",
+        args.noise
+    );
+    ensure!(
+        (0.0..=1.0).contains(&args.random),
+        "--random is {}, but must be between 0 and 1",
+        args.random
+    );
+    ensure!(
+        !args.out.exists(),
+        "{} exists already; choose another name or remove it",
+        args.out.display()
+    );
+
+    let style = ProgressStyle::with_template("{msg} {bar:24.cyan/blue} {pos:>7}/{len} ETA {eta}")?;
+    let bar = ProgressBar::new(args.episodes as u64)
+        .with_style(style)
+        .with_message("episodes");
+    let mut dataset = empty(task, args);
+    let mut env = task.make()?;
+    for (i, source) in args.from.iter().enumerate() {
+        // Shares differ by one episode at most; the first sources get the rest.
+        let share =
+            args.episodes / args.from.len() + usize::from(i < args.episodes % args.from.len());
+        let first = dataset.origins.len() as u64;
+        plans(source, task, args, first, share, |plan| {
+            let success = record(
+                env.as_mut(),
+                plan.seed,
+                &plan.actions,
+                &mut dataset.trajectories,
+            )
+            .with_context(|| format!("episode {} ({source})", dataset.origins.len()))?;
+            dataset.origins.push(Origin {
+                seed: Some(plan.seed),
+                policy: plan.policy,
+                success: Some(success),
+            });
+            bar.inc(1);
+            Ok(())
+        })?;
+    }
+    bar.finish_and_clear();
+    dataset.write(&args.out)?;
+    super::info::print(&dataset)?;
+    println!("written to {}", args.out.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn empty(task: &Task, args: &MakeArgs) -> Dataset {
+    let words = |words: &mut dyn Iterator<Item = &'static str>| words.map(str::to_owned).collect();
+    let mut source = format!(
+        "prefbench {} ({}) dataset make {} --from {} --episodes {} --seed {}",
+        env!("CARGO_PKG_VERSION"),
+        env!("PREFBENCH_COMMIT"),
+        args.task,
+        args.from.join(" --from "),
+        args.episodes,
+        args.seed
+    );
+    for (flag, value) in [("noise", f64::from(args.noise)), ("random", args.random)] {
+        if value > 0.0 {
+            source += &format!(" --{flag} {value}");
+        }
+    }
+    Dataset {
+        about: About {
+            task: Some(task.id.to_owned()),
+            task_version: Some(task.version),
+            observation: words(&mut task.spec.fields.iter().map(|f| f.name)),
+            action: words(&mut task.spec.actions.iter().copied()),
+            true_rewards: true,
+            source,
+        },
+        trajectories: Trajectories::new(task.spec.obs_dim(), task.spec.action_dim()),
+        origins: Vec::new(),
+        answers: Vec::new(),
+    }
+}
+
+/// Gives `each` the plans of one source, of which the dataset's first is number `first`.
+fn plans(
+    source: &str,
+    task: &'static Task,
+    args: &MakeArgs,
+    first: u64,
+    count: usize,
+    mut each: impl FnMut(Plan) -> Result<()>,
+) -> Result<()> {
+    // Every episode has streams of its own, so that it does not depend on the others.
+    let noise = Stream::new(args.seed, "dataset.noise");
+    let numbers = (first..)
+        .take(count)
+        .map(|k| (stream_seed(args.seed, "dataset", k), noise.at(k)));
+    let policy: Arc<str> = source.into();
+    if source == "random" {
+        for (seed, mut noise) in numbers {
+            let mut action = |_| {
+                let mut action = vec![0.0; task.spec.action_dim()];
+                noise.fill_uniform(&mut action, -1.0, 1.0);
+                action
+            };
+            let actions = (0..task.spec.horizon).map(&mut action).collect();
+            let policy = Arc::clone(&policy);
+            each(Plan {
+                seed,
+                actions,
+                policy,
+            })?;
+        }
+        return Ok(());
+    }
+    let (dir, replay) = match source.strip_prefix("replay:") {
+        Some(dir) => (PathBuf::from(dir), true),
+        None => (PathBuf::from(source), false),
+    };
+    let (config, checkpoint) = Store::peek(&dir)
+        .with_context(|| format!("--from {source}: neither `random` nor a run's folder"))?;
+    let config: RunConfig = serde_json::from_value(config)
+        .with_context(|| format!("{} is not a run of this version", dir.display()))?;
+    config.validate()?;
+    if config.task != task.id {
+        bail!(
+            "--from {source}: that run is of {}, not of {}",
+            config.task,
+            task.id
+        );
+    }
+    if replay {
+        if config.curriculum {
+            bail!("--from {source}: a run on a curriculum cannot be replayed");
+        }
+        let seen = Learnt::new(&config, &checkpoint, &dir)?.experience(&config);
+        if seen.len() < count {
+            bail!(
+                "--from {source}: {count} episodes wanted, and the run has finished {}",
+                seen.len()
+            );
+        }
+        for (seed, actions) in seen.into_iter().take(count) {
+            let policy = Arc::clone(&policy);
+            each(Plan {
+                seed,
+                actions,
+                policy,
+            })?;
+        }
+        return Ok(());
+    }
+    let mut player = Player::new(&config, &checkpoint, &dir)?;
+    for (seed, mut noise) in numbers {
+        let mut actions = Vec::new();
+        let alter = |action: &mut [f32]| {
+            if noise.chance(args.random) {
+                return noise.fill_uniform(action, -1.0, 1.0);
+            }
+            for a in action {
+                *a = (*a + args.noise * noise.normal()).clamp(-1.0, 1.0);
+            }
+        };
+        player.play(seed, alter, |_, action, _| {
+            actions.push(action.to_vec());
+            Ok(())
+        })?;
+        let policy = Arc::clone(&policy);
+        each(Plan {
+            seed,
+            actions,
+            policy,
+        })?;
+    }
+    Ok(())
+}

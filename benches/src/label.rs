@@ -1,0 +1,247 @@
+//! `prefbench label`: a teacher's answers about a dataset's segments.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, ValueEnum};
+use prefbench_oracles::ranking::{by_teacher, lire, seqrank};
+use prefbench_oracles::{
+    Answer, Dataset, Expert, Ledger, Pair, Pool, Segment, Session, Stream, Teacher, ValueFunction,
+    ask, teacher,
+};
+use prefbench_results::Store;
+use serde_json::Value;
+
+use crate::config::{RunConfig, merge, parse_set};
+use crate::dataset;
+use crate::online::Learnt;
+
+/// Actions per state value of an expert (CPL: 64).
+const EXPERT_ACTIONS: usize = 64;
+
+/// Arguments of `prefbench label`.
+#[derive(Args)]
+pub struct LabelArgs {
+    /// The dataset's folder
+    pub dataset: PathBuf,
+    /// Who answers, see `prefbench list teachers`
+    #[arg(long, default_value = "oracle")]
+    pub teacher: String,
+    /// Queries to ask; a skipped one counts
+    #[arg(long, default_value_t = 500)]
+    pub queries: usize,
+    /// Steps of a segment
+    #[arg(long, default_value_t = 50)]
+    pub segment: usize,
+    /// How queries are put
+    #[arg(long, value_enum, default_value = "pairs")]
+    pub scheme: Scheme,
+    /// Queries after which LiRE begins a new list
+    #[arg(long, default_value_t = 100)]
+    pub per_list: u64,
+    /// A run's folder, for a teacher that needs an expert: its critics judge
+    #[arg(long)]
+    pub expert: Option<PathBuf>,
+    /// Change one of the teacher's settings, e.g. mistake=0.3 (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Name of the answers in the dataset [default: the teacher's, with what was set and the scheme]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Seed of queries and answers
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Replace the answers that already have this name
+    #[arg(long)]
+    pub fresh: bool,
+}
+
+/// How queries are put, and what comes of the answers.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub enum Scheme {
+    /// Independent random pairs
+    Pairs,
+    /// Ranked lists by binary insertion (LiRE): all pairs of a list become answers
+    Lire,
+    /// Chains of segments (SeqRank): all pairs of a chain become answers
+    Seqrank,
+}
+
+/// Asks, and stores the answers.
+pub fn label(args: &LabelArgs) -> Result<ExitCode> {
+    ensure!(args.queries > 0, "--queries is 0, but must be at least 1");
+    let mut dataset = dataset::read(&args.dataset)?;
+    let judge = judge(&args.teacher, &args.set, args.expert.as_ref(), &dataset)?;
+    let name = args.name.clone().unwrap_or_else(|| name(args));
+    let same = |a: &Answer| *a.teacher == *name;
+    let before = dataset.answers.iter().filter(|a| same(a)).count();
+    if before > 0 && !args.fresh {
+        bail!(
+            "{} already has {before} answers of \"{name}\": --fresh replaces them, --name gives these another name",
+            args.dataset.display()
+        );
+    }
+    dataset.answers.retain(|a| !same(a));
+
+    let session = session(&dataset, args.segment);
+    let (answers, ledger) = answers(args, judge.as_ref(), &dataset, &session)?;
+    let name: Arc<str> = name.into();
+    let sum = |segment| -> Result<f64> {
+        let rewards = dataset.trajectories.view(segment)?;
+        Ok(rewards.rewards().iter().map(|&r| f64::from(r)).sum())
+    };
+    let mut added = Vec::with_capacity(answers.len());
+    for (pair, label) in answers {
+        added.push(Answer {
+            pair,
+            label,
+            teacher: Arc::clone(&name),
+            returns: Some([sum(pair.left)?, sum(pair.right)?]),
+        });
+    }
+    let count = added.len();
+    dataset.answers.extend(added);
+    dataset.write_answers(&args.dataset)?;
+    println!(
+        "{name}: {} queries asked, {} answered; {count} rows in {}",
+        ledger.asked,
+        ledger.answered,
+        args.dataset.join("preferences.parquet").display()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The pairs and their labels, and what they cost.
+type Answers = (Vec<(Pair, Option<prefbench_oracles::Label>)>, Ledger);
+
+fn answers(
+    args: &LabelArgs,
+    judge: &dyn Teacher,
+    dataset: &Dataset,
+    session: &Session,
+) -> Result<Answers> {
+    let t = &dataset.trajectories;
+    let pool = Pool::recent(t, usize::MAX, &[]);
+    let mut query = Stream::new(args.seed, "query");
+    let stream = Stream::new(args.seed, "teacher");
+    let pairs = pool.pairs(args.segment, args.queries, &mut query)?;
+    let mut ledger = Ledger::default();
+    if args.scheme == Scheme::Pairs {
+        let labels = ask(judge, t, &pairs, session, &stream, 0)?;
+        ledger.record(&labels);
+        return Ok((pairs.into_iter().zip(labels).collect(), ledger));
+    }
+    // Twice as many segments as queries: more than either scheme can take.
+    let segments = pairs.iter().flat_map(|p| [p.left, p.right]);
+    let (budget, compare) = (
+        args.queries as u64,
+        by_teacher(judge, t, session, &stream, 0),
+    );
+    let rankings = match args.scheme {
+        Scheme::Lire => lire(segments, budget, args.per_list, &mut query, compare)?,
+        _ => seqrank(segments, budget, compare)?,
+    };
+    let preferences = rankings.preferences();
+    let answers = preferences.into_iter().map(|p| (p.pair, Some(p.label)));
+    Ok((answers.collect(), rankings.ledger))
+}
+
+/// The teacher's id, with what was set and the scheme.
+fn name(args: &LabelArgs) -> String {
+    let scheme = match args.scheme {
+        Scheme::Pairs => None,
+        Scheme::Lire => Some("lire".to_owned()),
+        Scheme::Seqrank => Some("seqrank".to_owned()),
+    };
+    let parts = [args.teacher.clone()]
+        .into_iter()
+        .chain(args.set.iter().cloned());
+    parts.chain(scheme).collect::<Vec<_>>().join(" ")
+}
+
+/// The teacher of this id with these settings, for a dataset.
+pub fn judge(
+    id: &str,
+    set: &[String],
+    expert: Option<&PathBuf>,
+    dataset: &Dataset,
+) -> Result<Box<dyn Teacher>> {
+    let entry = teacher::find(id)?;
+    if !dataset.about.true_rewards {
+        bail!(
+            "the dataset has no true rewards ({}), so no scripted teacher can judge it",
+            dataset.about.source
+        );
+    }
+    let mut settings = Value::Object(serde_json::Map::new());
+    for pair in set {
+        merge(&mut settings, parse_set(pair)?);
+    }
+    let expert = match expert {
+        Some(dir) if entry.needs_expert => Some(critics(dir, dataset)?),
+        Some(_) => bail!("the teacher \"{id}\" asks no expert; leave out --expert"),
+        None if entry.needs_expert => {
+            bail!(
+                "the teacher \"{id}\" judges by an expert's values: give --expert and the folder of a finished run of sac"
+            )
+        }
+        None => None,
+    };
+    Ok((entry.make)(&settings, expert)?)
+}
+
+/// What a teacher knows of a dataset: all of its episodes are the recent ones.
+pub fn session(dataset: &Dataset, segment: usize) -> Session {
+    let t = &dataset.trajectories;
+    let horizon = match dataset::task_of(dataset) {
+        Ok(task) => f64::from(task.spec.horizon),
+        // Not one of ours: the mean length stands for it.
+        Err(_) => t.len() as f64 / t.complete().max(1) as f64,
+    };
+    Session::recent(t, usize::MAX, horizon, 0, segment)
+}
+
+/// The critics of a run of the dataset's task.
+fn critics(dir: &PathBuf, dataset: &Dataset) -> Result<Arc<dyn ValueFunction>> {
+    let task = dataset::task_of(dataset)?;
+    let (config, checkpoint) = Store::peek(dir)
+        .with_context(|| format!("--expert {}: not a run's folder", dir.display()))?;
+    let config: RunConfig = serde_json::from_value(config)
+        .with_context(|| format!("{} is not a run of this version", dir.display()))?;
+    if config.task != task.id {
+        bail!(
+            "--expert {}: that run is of {}, not of {}",
+            dir.display(),
+            config.task,
+            task.id
+        );
+    }
+    let learnt = Learnt::new(&config, &checkpoint, dir)?;
+    let probe = vec![0.0; task.spec.obs_dim()];
+    if learnt.values(&probe, 1).is_none() {
+        bail!(
+            "--expert {}: {} has no critics; take a run of sac",
+            dir.display(),
+            config.algorithm
+        );
+    }
+    Ok(Arc::new(Critics(learnt)))
+}
+
+struct Critics(Learnt);
+
+impl std::fmt::Debug for Critics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Critics")
+    }
+}
+
+impl ValueFunction for Critics {
+    fn values(&self, observations: &[f32], _: usize) -> Vec<f64> {
+        self.0
+            .values(observations, EXPERT_ACTIONS)
+            .unwrap_or_default()
+    }
+}

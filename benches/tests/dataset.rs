@@ -1,0 +1,233 @@
+//! Datasets on the command line: made, checked, labelled, reported on, converted.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Runs a command; its output and error texts.
+fn prefbench(dir: &Path, args: &[&str]) -> Result<String, String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_prefbench"));
+    command.current_dir(dir).args(args).stdin(Stdio::null());
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    match output.status.success() {
+        true => Ok(text(&output.stdout)),
+        false => Err(text(&output.stderr)),
+    }
+}
+
+fn ok(dir: &Path, line: &str) -> String {
+    let args: Vec<&str> = line.split(' ').collect();
+    prefbench(dir, &args).unwrap_or_else(|e| panic!("{line}: {e}"))
+}
+
+fn refused(dir: &Path, line: &str) -> String {
+    let args: Vec<&str> = line.split(' ').collect();
+    prefbench(dir, &args).expect_err(line)
+}
+
+fn table(dir: &Path, dataset: &str, name: &str) -> Vec<u8> {
+    fs::read(dir.join(dataset).join(name)).unwrap()
+}
+
+const SAC: &str = "run hopper --algo sac --set steps=1200 --set eval_every=600 --set eval_episodes=1 \
+                   --set checkpoint_every=600 --set agent.seed_steps=300 --set agent.sac.hidden=[16,16] \
+                   --set agent.sac.batch=16";
+
+/// The only run's folder.
+fn run(dir: &Path) -> String {
+    let runs: Vec<_> = fs::read_dir(dir.join("runs"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    let name = runs
+        .iter()
+        .filter_map(|n| n.to_str())
+        .find(|n| n.starts_with("hopper-sac"));
+    format!("runs/{}", name.unwrap())
+}
+
+#[test]
+fn a_dataset_is_made_checked_labelled_and_judged() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path();
+    ok(dir, SAC);
+    let run = run(dir);
+
+    // From chance, from a policy with noise, and from what the run has seen: all can be replayed.
+    let make = format!(
+        "dataset make hopper --from random --from {run} --from replay:{run} --episodes 9 --noise 0.3 --seed 4 --out"
+    );
+    let made = ok(dir, &format!("{make} d"));
+    for part in [
+        "hopper, v2: observation 11, action 3, true rewards",
+        "random ",
+        &run,
+        "no answers yet",
+    ] {
+        assert!(made.contains(part), "{made}\nlacks {part}");
+    }
+    let checked = ok(dir, "dataset check d --episodes 100");
+    assert!(
+        checked.contains("ok: 9 episodes replayed in hopper, equal to the bit"),
+        "{checked}"
+    );
+    ok(dir, &format!("{make} again"));
+    for name in ["steps.parquet", "episodes.parquet"] {
+        assert!(
+            table(dir, "d", name) == table(dir, "again", name),
+            "{name} differs for one seed"
+        );
+    }
+    assert!(refused(dir, &format!("{make} d")).contains("d exists already"));
+
+    let label = "label d --segment 5 --queries 200 --teacher";
+    assert!(
+        ok(dir, &format!("{label} oracle"))
+            .contains("oracle: 200 queries asked, 200 answered; 200 rows")
+    );
+    assert!(refused(dir, &format!("{label} oracle")).contains("--fresh replaces them"));
+    let first = table(dir, "d", "preferences.parquet");
+    ok(dir, &format!("{label} oracle --fresh"));
+    assert!(
+        first == table(dir, "d", "preferences.parquet"),
+        "the same command gives other answers"
+    );
+    ok(dir, &format!("{label} mistake --set mistake=0.5 --seed 1"));
+    ok(dir, &format!("{label} oracle --scheme lire --per-list 30"));
+    ok(dir, &format!("{label} oracle --scheme seqrank"));
+    ok(dir, &format!("{label} regret --expert {run}"));
+    assert!(ok(dir, "dataset check d").contains("ok: the returns of"));
+    let info = ok(dir, "dataset info d");
+    for part in [
+        "mistake mistake=0.5",
+        "oracle lire",
+        "oracle seqrank",
+        "regret",
+    ] {
+        assert!(info.contains(part), "{info}\nlacks {part}");
+    }
+
+    let stored = ok(dir, "teachers d --stored --segment 5 --format csv");
+    let wrong = |name: &str| -> f64 {
+        let row = stored
+            .lines()
+            .find(|l| l.starts_with(&format!("{name},")))
+            .unwrap();
+        row.split(',').nth(4).unwrap().parse().unwrap()
+    };
+    assert_eq!(
+        (
+            wrong("oracle"),
+            wrong("oracle lire"),
+            wrong("oracle seqrank")
+        ),
+        (0.0, 0.0, 0.0)
+    );
+    assert!(
+        (35.0..65.0).contains(&wrong("mistake mistake=0.5")),
+        "{stored}"
+    );
+
+    let report = ok(dir, "teachers d --segment 5 --queries 500 --out plots");
+    assert!(
+        report.contains("boltzmann") && !report.contains("regret"),
+        "{report}"
+    );
+    assert!(
+        fs::read(dir.join("plots/hopper-teachers-1.png"))
+            .unwrap()
+            .starts_with(b"\x89PNG")
+    );
+    let svg = fs::read_to_string(dir.join("plots/hopper-teachers-1.svg")).unwrap();
+    assert!(svg.contains("agreement with the true returns (%)"));
+
+    // To Minari and back: the episodes are the same.
+    ok(dir, "dataset export minari d exported");
+    ok(dir, "dataset import minari exported --out back");
+    let info = ok(dir, "dataset info back");
+    assert!(
+        info.contains("observation 11, action 3, true rewards"),
+        "{info}"
+    );
+}
+
+#[test]
+fn a_changed_dataset_fails_its_check() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path();
+    ok(dir, "dataset make reach --episodes 2 --out d");
+    ok(dir, "dataset make reach --episodes 2 --seed 1 --out other");
+    // Episodes of one seed that tell of another.
+    fs::copy(
+        dir.join("other/episodes.parquet"),
+        dir.join("d/episodes.parquet"),
+    )
+    .unwrap();
+    let e = refused(dir, "dataset check d");
+    assert!(
+        e.contains("episode 0, step 0: ") && e.contains("when replayed"),
+        "{e}"
+    );
+    let json = fs::read_to_string(dir.join("d/dataset.json")).unwrap();
+    let version = json.replace("\"task_version\": 1", "\"task_version\": 99");
+    assert_ne!(json, version);
+    fs::write(dir.join("d/dataset.json"), version).unwrap();
+    let e = refused(dir, "dataset check d");
+    assert!(
+        e.contains("the dataset is of version 99 of reach, and this prefbench has version 1"),
+        "{e}"
+    );
+}
+
+#[test]
+fn bad_input_says_what_to_do() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path();
+    ok(dir, "dataset make reach --episodes 1 --out d");
+    fs::write(dir.join("x.hdf5"), "no HDF5 at all").unwrap();
+    let cases = [
+        ("dataset info nowhere", "nowhere/dataset.json: "),
+        (
+            "dataset make reach --episodes 0 --out e",
+            "--episodes is 0, but must be at least 1",
+        ),
+        ("dataset make reach --noise -1 --out e", "--noise"),
+        (
+            "dataset make reach --from runs/x --out e",
+            "neither `random` nor a run's folder",
+        ),
+        (
+            "dataset import d4lr x.hdf5 --out e",
+            "did you mean \"d4rl\"?",
+        ),
+        (
+            "dataset import d4rl x.hdf5",
+            "say with --out where to write it",
+        ),
+        ("dataset import d4rl x.hdf5 --out e", "x.hdf5"),
+        ("label d --teacher orcale", "did you mean \"oracle\"?"),
+        (
+            "label d --teacher regret",
+            "give --expert and the folder of a finished run of sac",
+        ),
+        ("label d --teacher oracle --expert runs/x", "asks no expert"),
+        (
+            "label d --teacher mistake --set mistake=2",
+            "teacher.mistake = 2 is invalid: it must be in [0, 1]",
+        ),
+        ("label d --teacher mistake --set mistaken=1", "mistaken"),
+        (
+            "label d --segment 5000",
+            "no episode holds a segment of 5000 steps",
+        ),
+        ("teachers d --stored", "`prefbench label` adds some"),
+    ];
+    for (line, part) in cases {
+        let e = refused(dir, line);
+        assert!(e.contains(part), "{line}: {e}\nlacks {part}");
+    }
+    assert!(!dir.join("e").exists());
+}
