@@ -64,8 +64,3 @@ pub fn find(id: &str) -> Result<&'static Format, UnknownName> {
         .find(|format| format.id == id)
         .ok_or_else(|| UnknownName::new("format", id, FORMATS.iter().map(|f| f.id)))
 }
-
-/// Names for `count` numbers that the source does not name.
-fn numbered(name: &str, count: usize) -> Vec<String> {
-    (0..count).map(|i| format!("{name}.{i}")).collect()
-}
