@@ -4,10 +4,10 @@
 //! checked against the file before anything is allocated, nothing is ever executed, and an error
 //! names the file, the field and the reason.
 
-mod d4rl;
+pub mod d4rl;
 mod hdf5;
-mod minari;
-mod robomimic;
+pub mod minari;
+pub mod robomimic;
 
 use std::path::Path;
 

@@ -27,8 +27,12 @@
 //!
 //! **Against `d4rl.qlearning_dataset`**, whose indices published labels use: that array leaves out
 //! every row whose `timeouts` is true, `terminals` or not, and always the file's last row; rows
-//! keep their order. (Without `timeouts` it leaves out every row that is the environment's last
-//! allowed step since the last end.) Its next observation is the observation of the row after.
+//! keep their order, and the next observation is the observation of the row after. So with
+//! `timeouts`, what it leaves out is the last step of every episode that is not terminated, and the
+//! last step of the last episode. A row that is both leaves no trace but its count in
+//! `about.source`: where that counts one, indices cannot be mapped from the dataset alone. Without
+//! `timeouts` it leaves out every row that is the last which the environment's limit allows since
+//! the last end, whatever jumps; the limit must then come from elsewhere.
 
 use std::path::Path;
 use std::sync::Arc;

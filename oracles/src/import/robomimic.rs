@@ -7,9 +7,11 @@
 //! episode; implementations of IQL for these files drop the last step of each.
 //!
 //! An observation is the concatenation of the low-dimensional arrays of `obs` that the Preference
-//! Transformer takes, in its order ([`KEYS`]), for each robot in turn. If a file has none of them
-//! it is all arrays of one or two dimensions, sorted by name. What is left out, images among it, is
-//! listed in `about.source`, as is the beginning of the attribute `env_args`.
+//! Transformer takes, in its order: `object`, then of each robot `joint_pos`, `joint_pos_cos`,
+//! `joint_pos_sin`, `joint_vel`, `eef_pos`, `eef_quat`, `gripper_qpos` and `gripper_qvel`, as far as
+//! the first demonstration has them. If it has none of them it is all arrays of one or two
+//! dimensions, sorted by name. What is left out, images among it, is listed in `about.source`, as is
+//! the beginning of the attribute `env_args`.
 //!
 //! The last observation is the last row of `next_obs`, else the last of `obs` again. The ending is
 //! [`Ending::Terminated`] if the last of `dones` is true; else [`Ending::Truncated`] with
@@ -23,7 +25,7 @@ use super::hdf5::{self, Array, Folder, Hdf5};
 use crate::dataset::{About, Dataset, DatasetError, Origin};
 use crate::trajectory::{Columns, Ending, Episode, Trajectories};
 
-/// The arrays of an observation: the objects, then each robot's.
+/// Each robot's arrays in an observation.
 const KEYS: [&str; 8] = [
     "joint_pos",
     "joint_pos_cos",
