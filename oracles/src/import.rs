@@ -4,10 +4,10 @@
 //! checked against the file before anything is allocated, nothing is ever executed, and an error
 //! names the file, the field and the reason.
 
-mod d4rl;
+pub mod d4rl;
 mod hdf5;
-mod minari;
-mod robomimic;
+pub mod minari;
+pub mod robomimic;
 
 use std::path::Path;
 
@@ -63,9 +63,4 @@ pub fn find(id: &str) -> Result<&'static Format, UnknownName> {
         .iter()
         .find(|format| format.id == id)
         .ok_or_else(|| UnknownName::new("format", id, FORMATS.iter().map(|f| f.id)))
-}
-
-/// Names for `count` numbers that the source does not name.
-fn numbered(name: &str, count: usize) -> Vec<String> {
-    (0..count).map(|i| format!("{name}.{i}")).collect()
 }

@@ -287,6 +287,77 @@ fn what_inflates_more_than_tenfold() {
     }
 }
 
+/// A name for each of a million numbers takes more room than the numbers.
+#[test]
+fn one_very_wide_row() {
+    let _turn = turn();
+    let bytes = d4rl(|name, array| {
+        let width = if name.contains("observations") {
+            1 << 20
+        } else {
+            1
+        };
+        array
+            .with_u8_data(&vec![1; width])
+            .with_shape(&[1, width as u64]);
+        true
+    });
+    let victim = Victim::new("d4rl", "wide", bytes);
+    assert!(!victim.check(&"wide"));
+}
+
+#[test]
+fn metadata_of_minari() {
+    let _turn = turn();
+    let mut victim = Victim::folder("metadata", &sample("minari"));
+    victim.file.set_file_name("metadata.json");
+    let sound = fs::read_to_string(&victim.file).unwrap();
+    let refused = |text: &str, reason: &str| {
+        fs::write(&victim.file, text).unwrap();
+        assert!(!victim.check(&reason));
+        let error = read("minari", &victim.path).unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}, not {reason}");
+    };
+    for len in 0..sound.len() {
+        refused(&sound[..len], "metadata.json: ");
+    }
+    refused(
+        &sound.replace("\"total_steps\": 11", "\"total_steps\": 12"),
+        "12 are announced, but 11",
+    );
+    refused(
+        &sound.replace("\"total_steps\": 11", "\"total_steps\": 10"),
+        "10 are announced, but there",
+    );
+    let huge = sound.replace(
+        "\"total_steps\": 11",
+        "\"total_steps\": 18446744073709551615",
+    );
+    refused(&huge, "h5repack");
+    refused(
+        &sound.replace("\"total_episodes\": 3", "\"total_episodes\": 4"),
+        "but 3 are there",
+    );
+    refused(
+        &sound.replace("\"hdf5\"", "\"arrow\""),
+        "convert the dataset to hdf5",
+    );
+    refused(
+        &sound.replacen("Box", "Discrete", 1),
+        "space of type Discrete",
+    );
+    refused(&sound.replacen("[3]", "[4]", 1), "but its space's is [4]");
+    refused(
+        &sound.replacen("\\\"aim\\\"", "\\\"arm\\\"", 1),
+        "its space is not in the metadata",
+    );
+    refused(&format!("{}{sound}", " ".repeat(17 << 20)), "more than");
+    let nested = r#"{\"type\": \"Dict\", \"subspaces\": {\"a\": "#.repeat(200);
+    let nested =
+        format!(r#"{{"total_episodes": 3, "total_steps": 11, "observation_space": "{nested}"}}"#);
+    refused(&nested, "recursion limit");
+}
+
 #[test]
 fn wrong_arrays_are_named() {
     let _turn = turn();

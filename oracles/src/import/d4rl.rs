@@ -27,11 +27,16 @@
 //!
 //! **Against `d4rl.qlearning_dataset`**, whose indices published labels use: that array leaves out
 //! every row whose `timeouts` is true, `terminals` or not, and always the file's last row; rows
-//! keep their order. (Without `timeouts` it leaves out every row that is the environment's last
-//! allowed step since the last end.) Its next observation is the observation of the row after.
+//! keep their order, and the next observation is the observation of the row after. So with
+//! `timeouts`, what it leaves out is the last step of every episode that is not terminated, and the
+//! last step of the last episode. A row that is both leaves no trace but its count in
+//! `about.source`: where that counts one, indices cannot be mapped from the dataset alone. Without
+//! `timeouts` it leaves out every row that is the last which the environment's limit allows since
+//! the last end, whatever jumps; the limit must then come from elsewhere.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use super::hdf5::{self, Array, Hdf5};
 use crate::dataset::{About, Dataset, DatasetError, Origin};
@@ -41,7 +46,7 @@ use crate::trajectory::{Columns, Ending, Episode, Trajectories};
 const JUMP: f64 = 1e-5;
 
 /// Bytes of an episode's entries.
-const EPISODE: u64 = (size_of::<Episode>() + size_of::<Origin>()) as u64;
+const EPISODE: u64 = (size_of::<Episode>() + size_of::<Origin>() + size_of::<usize>()) as u64;
 
 /// Reads a D4RL file.
 ///
@@ -101,8 +106,15 @@ fn take(path: &Path, file: &Hdf5<'_>) -> Result<Dataset, DatasetError> {
     let count = ends.iter().filter(|&&end| end).count();
 
     let (width, act_dim) = (observations.width, actions.width);
-    let numbers = (rows + count as u64) * width as u64 + rows * (act_dim as u64 + 1);
-    file.keep("", numbers * 4 + count as u64 * EPISODE)?;
+    // The last rows are there twice for a while.
+    let numbers = rows
+        .saturating_add(2 * count as u64)
+        .saturating_mul(width as u64);
+    let numbers = numbers.saturating_add(rows.saturating_mul(act_dim as u64 + 1));
+    let entries = count as u64 * EPISODE + rows;
+    file.keep("", numbers.saturating_mul(4).saturating_add(entries))?;
+    let names = file.names("observation", width)?;
+    let action_names = file.names("action", act_dim)?;
     let mut columns = Columns {
         obs_dim: width,
         act_dim,
@@ -125,11 +137,40 @@ fn take(path: &Path, file: &Hdf5<'_>) -> Result<Dataset, DatasetError> {
         });
         start = row + 1;
     }
-    actions.append(0, rows, &mut columns.actions)?;
-    rewards.append(0, rows, &mut columns.rewards)?;
-    fill_observations(&observations, &mut columns)?;
-    if let Some(next) = &next {
-        fill_last(next, &mut columns)?;
+    let stops: Vec<usize> = columns.episodes.iter().map(|e| e.start + e.len).collect();
+    let mut fill = || {
+        actions.append(0, rows, &mut columns.actions)?;
+        rewards.append(0, rows, &mut columns.rewards)?;
+        fill_observations(&observations, &stops, &mut columns)
+    };
+    let last = match &next {
+        None => fill().map(|()| None)?,
+        Some(next) if next.in_one_piece() => {
+            fill().and_then(|()| last_rows(next, &stops).map(Some))?
+        }
+        // Inflating is what takes the time, here of as much as the observations: on a thread of
+        // its own.
+        Some(_) => thread::scope(|scope| {
+            let room = file.halve();
+            let stops = &stops;
+            let other = scope.spawn(move || {
+                hdf5::open_within(room, path, |file| {
+                    let next = file.root()?.array("next_observations")?;
+                    last_rows(&next, stops)
+                })
+            });
+            let filled = fill();
+            let last = other
+                .join()
+                .map_err(|_| file.wrong("next_observations", "a thread failed"))?;
+            filled.and(last.map(Some))
+        })?,
+    };
+    let last = last.iter().flat_map(|last| last.chunks_exact(width));
+    for ((e, stop), row) in stops.iter().enumerate().zip(last) {
+        // Each earlier episode holds one row more than it has transitions.
+        let at = (stop + e) * width;
+        columns.observations[at..at + width].copy_from_slice(row);
     }
 
     let mut source = format!("D4RL file {}", hdf5::file_name(path));
@@ -151,8 +192,8 @@ fn take(path: &Path, file: &Hdf5<'_>) -> Result<Dataset, DatasetError> {
     };
     Ok(Dataset {
         about: About {
-            observation: super::numbered("observation", width),
-            action: super::numbered("action", act_dim),
+            observation: names,
+            action: action_names,
             true_rewards: true,
             source,
             ..About::default()
@@ -190,18 +231,21 @@ fn mark_jumps(
     failed.map_or(Ok(()), Err)
 }
 
-/// Copies the observations in order, each episode's last one twice.
-fn fill_observations(observations: &Array<'_>, columns: &mut Columns) -> Result<(), DatasetError> {
+/// Copies the observations in order, the last one of each episode, which is before a stop, twice.
+fn fill_observations(
+    observations: &Array<'_>,
+    stops: &[usize],
+    columns: &mut Columns,
+) -> Result<(), DatasetError> {
     let width = columns.obs_dim;
-    let mut episodes = columns.episodes.iter().map(|e| e.start + e.len).peekable();
+    let mut stops = stops.iter().copied().peekable();
     let out = &mut columns.observations;
     observations.read(0, observations.rows(), &mut |row, block| {
         let first = row as usize;
         let mut done = first;
         let end = first + block.len() / width;
-        while let Some(stop) = episodes.next_if(|&stop| stop <= end) {
-            let rows = &block[(done - first) * width..(stop - first) * width];
-            out.extend_from_slice(rows);
+        while let Some(stop) = stops.next_if(|&stop| stop <= end) {
+            out.extend_from_slice(&block[(done - first) * width..(stop - first) * width]);
             out.extend_from_within(out.len() - width..);
             done = stop;
         }
@@ -209,36 +253,24 @@ fn fill_observations(observations: &Array<'_>, columns: &mut Columns) -> Result<
     })
 }
 
-/// Overwrites each episode's last observation with what the file says followed.
-fn fill_last(next: &Array<'_>, columns: &mut Columns) -> Result<(), DatasetError> {
-    let width = columns.obs_dim;
-    let mut put = |e: usize, stop: usize, row: &[f32]| {
-        // Each earlier episode holds one row more than it has transitions.
-        let at = (stop + e) * width;
-        columns.observations[at..at + width].copy_from_slice(row);
-    };
-    let mut episodes = columns
-        .episodes
-        .iter()
-        .map(|e| e.start + e.len)
-        .enumerate()
-        .peekable();
+/// The rows before the stops.
+fn last_rows(next: &Array<'_>, stops: &[usize]) -> Result<Vec<f32>, DatasetError> {
+    let width = next.width;
+    let mut out = Vec::with_capacity(stops.len() * width);
     if next.in_one_piece() {
         // The other rows need not be read, where episodes are long.
-        for (e, stop) in episodes {
-            next.read(stop as u64 - 1, 1, &mut |_, row| put(e, stop, row))?;
+        for &stop in stops {
+            next.append(stop as u64 - 1, 1, &mut out)?;
         }
-        return Ok(());
+        return Ok(out);
     }
+    let mut stops = stops.iter().copied().peekable();
     next.read(0, next.rows(), &mut |row, block| {
         let first = row as usize;
         let end = first + block.len() / width;
-        while let Some((e, stop)) = episodes.next_if(|&(_, stop)| stop <= end) {
-            put(
-                e,
-                stop,
-                &block[(stop - 1 - first) * width..(stop - first) * width],
-            );
+        while let Some(stop) = stops.next_if(|&stop| stop <= end) {
+            out.extend_from_slice(&block[(stop - 1 - first) * width..(stop - first) * width]);
         }
-    })
+    })?;
+    Ok(out)
 }

@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use hdf5_pure::{AttrValue, ChunkCacheConfig, File, FileAccessProperties, Group};
 
 use crate::dataset::DatasetError;
-pub(super) use array::Array;
+pub(super) use array::{Array, total};
 use headers::Types;
 use source::Metered;
 
@@ -64,6 +64,15 @@ pub(super) fn open<T>(
     path: &Path,
     read: impl FnOnce(&Hdf5<'_>) -> Result<T, DatasetError>,
 ) -> Result<T, DatasetError> {
+    open_within(u64::MAX, path, read)
+}
+
+/// [`open`] with room for `room` bytes at most, as [`Hdf5::halve`] gives it: for a second thread.
+pub(super) fn open_within<T>(
+    room: u64,
+    path: &Path,
+    read: impl FnOnce(&Hdf5<'_>) -> Result<T, DatasetError>,
+) -> Result<T, DatasetError> {
     let wrong = |reason: &dyn Display| DatasetError::new(path, "", reason);
     let whole = || {
         let source = Metered::open(path).map_err(|e| wrong(&e))?;
@@ -86,7 +95,11 @@ pub(super) fn open<T>(
                 "the file is cut off: {is} of {was} bytes are there"
             )));
         }
-        let room = Cell::new(file.file_size().saturating_mul(EXPANSION) + SMALL);
+        let most = file
+            .file_size()
+            .saturating_mul(EXPANSION)
+            .saturating_add(SMALL);
+        let room = Cell::new(most.min(room));
         read(&Hdf5 {
             path,
             file,
@@ -112,6 +125,13 @@ impl Hdf5<'_> {
         Ok(())
     }
 
+    /// Gives half of the room away.
+    pub fn halve(&self) -> u64 {
+        let half = self.room.get() / 2;
+        self.room.set(half);
+        half
+    }
+
     /// Checks that there is room for `bytes`, without taking it.
     fn needs(&self, field: &str, bytes: u64) -> Result<(), DatasetError> {
         if bytes <= self.room.get() {
@@ -123,6 +143,14 @@ impl Hdf5<'_> {
             self.file.file_size()
         );
         Err(self.wrong(field, reason))
+    }
+
+    /// Names for the numbers of a row of `width`.
+    pub fn names(&self, name: &str, width: usize) -> Result<Vec<String>, DatasetError> {
+        // The text, its number, and what a String and its allocation take.
+        let each = (name.len() + 64) as u64;
+        self.keep(name, each.saturating_mul(width as u64))?;
+        Ok((0..width).map(|i| format!("{name}.{i}")).collect())
     }
 
     pub fn wrong(&self, field: &str, reason: impl Display) -> DatasetError {

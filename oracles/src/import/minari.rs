@@ -20,6 +20,7 @@ mod spaces;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -118,10 +119,9 @@ fn take(
         return Err(DatasetError::new(metadata, "total_episodes", reason));
     }
     let first = episode(&root, 0)?;
-    let (mut names, mut action_names) = (Vec::new(), Vec::new());
-    let obs = leaves(&first, "observations", observation.as_ref(), &mut names)?;
-    let act = leaves(&first, "actions", action.as_ref(), &mut action_names)?;
-    let width = |leaves: &[Array<'_>]| leaves.iter().map(|leaf| leaf.width).sum::<usize>();
+    let obs = leaves(&first, "observations", observation.as_ref())?;
+    let act = leaves(&first, "actions", action.as_ref())?;
+    let width = |leaves: &[Array<'_>]| hdf5::total(leaves.iter().map(|leaf| leaf.width));
     let (obs_dim, act_dim) = (width(&obs), width(&act));
 
     let steps = said.total_steps;
@@ -129,9 +129,11 @@ fn take(
     let entries = episodes.saturating_mul((size_of::<Episode>() + size_of::<Origin>()) as u64);
     let kept = numbers(steps.saturating_add(episodes), obs_dim);
     let kept = kept
-        .saturating_add(numbers(steps, act_dim + 1))
+        .saturating_add(numbers(steps, act_dim.saturating_add(1)))
         .saturating_add(entries);
     file.keep("", kept)?;
+    let names = names(file, &first, "observations", &obs)?;
+    let action_names = self::names(file, &first, "actions", &act)?;
     let mut columns = Columns {
         obs_dim,
         act_dim,
@@ -141,7 +143,7 @@ fn take(
         episodes: Vec::with_capacity(episodes as usize),
     };
     let mut origins = Vec::with_capacity(episodes as usize);
-    let policy = said.algorithm_name.as_deref().unwrap_or("unknown");
+    let policy: Arc<str> = said.algorithm_name.as_deref().unwrap_or("unknown").into();
     for e in 0..episodes {
         let group = episode(&root, e)?;
         let rows = group.array("rewards")?.rows();
@@ -158,7 +160,8 @@ fn take(
         }
         origins.push(Origin {
             seed: attributes.number("seed"),
-            policy: attributes.text("prefbench_policy").unwrap_or(policy).into(),
+            policy: (attributes.text("prefbench_policy"))
+                .map_or_else(|| Arc::clone(&policy), Arc::from),
             success: attributes.number("prefbench_success").map(|s| s != 0),
         });
     }
@@ -258,8 +261,8 @@ fn side_by_side(
     width: usize,
     out: &mut Vec<f32>,
 ) -> Result<(), DatasetError> {
-    let leaves = leaves(group, member, space, &mut Vec::new())?;
-    let have: usize = leaves.iter().map(|leaf| leaf.width).sum();
+    let leaves = leaves(group, member, space)?;
+    let have = hdf5::total(leaves.iter().map(|leaf| leaf.width));
     if have != width {
         let reason = format!("{have} numbers a row, where the first episode has {width}");
         return Err(group.wrong(member, reason));
@@ -283,35 +286,35 @@ fn side_by_side(
     Ok(())
 }
 
-/// The arrays that make up `member` of `group`, sorted by their paths, and a name for each number
-/// of a row.
+/// The arrays that make up `member` of `group`, sorted by their paths.
 fn leaves<'f>(
     group: &Folder<'f>,
     member: &str,
     space: Option<&Space>,
-    names: &mut Vec<String>,
 ) -> Result<Vec<Array<'f>>, DatasetError> {
     let mut out = Vec::new();
     walk(group, member, space, &mut out)?;
-    let root = group.path("");
-    for leaf in &out {
-        let name = leaf.name.strip_prefix(&root).unwrap_or(&leaf.name);
-        let name = name.replace('/', ".");
-        let name = name
-            .strip_prefix("observations.")
-            .or(name.strip_prefix("actions."))
-            .unwrap_or(&name);
-        names.extend(super::numbered(&singular(name), leaf.width));
-    }
     Ok(out)
 }
 
-fn singular(name: &str) -> String {
-    match name {
-        "observations" => "observation".to_string(),
-        "actions" => "action".to_string(),
-        other => other.to_string(),
+/// A name for each number of a row: the path below `member`, or its singular if it is an array.
+fn names(
+    file: &Hdf5<'_>,
+    group: &Folder<'_>,
+    member: &str,
+    leaves: &[Array<'_>],
+) -> Result<Vec<String>, DatasetError> {
+    let root = group.path(member);
+    let mut names = Vec::new();
+    for leaf in leaves {
+        let below = leaf.name.strip_prefix(&root).unwrap_or(&leaf.name);
+        let name = match below.strip_prefix('/') {
+            Some(path) => path.replace('/', "."),
+            None => member.trim_end_matches('s').to_string(),
+        };
+        names.extend(file.names(&name, leaf.width)?);
     }
+    Ok(names)
 }
 
 /// How deep Dicts of Dicts may go.

@@ -7,9 +7,11 @@
 //! episode; implementations of IQL for these files drop the last step of each.
 //!
 //! An observation is the concatenation of the low-dimensional arrays of `obs` that the Preference
-//! Transformer takes, in its order ([`KEYS`]), for each robot in turn. If a file has none of them
-//! it is all arrays of one or two dimensions, sorted by name. What is left out, images among it, is
-//! listed in `about.source`, as is the beginning of the attribute `env_args`.
+//! Transformer takes, in its order: `object`, then of each robot `joint_pos`, `joint_pos_cos`,
+//! `joint_pos_sin`, `joint_vel`, `eef_pos`, `eef_quat`, `gripper_qpos` and `gripper_qvel`, as far as
+//! the first demonstration has them. If it has none of them it is all arrays of one or two
+//! dimensions, sorted by name. What is left out, images among it, is listed in `about.source`, as is
+//! the beginning of the attribute `env_args`.
 //!
 //! The last observation is the last row of `next_obs`, else the last of `obs` again. The ending is
 //! [`Ending::Terminated`] if the last of `dones` is true; else [`Ending::Truncated`] with
@@ -17,12 +19,13 @@
 //! on) split nothing. Where all rewards of the file are 0 or 1, an episode succeeded if it has a 1.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::hdf5::{self, Array, Folder, Hdf5};
 use crate::dataset::{About, Dataset, DatasetError, Origin};
 use crate::trajectory::{Columns, Ending, Episode, Trajectories};
 
-/// The arrays of an observation: the objects, then each robot's.
+/// Each robot's arrays in an observation.
 const KEYS: [&str; 8] = [
     "joint_pos",
     "joint_pos_cos",
@@ -63,22 +66,31 @@ fn take(path: &Path, file: &Hdf5<'_>) -> Result<Dataset, DatasetError> {
 
     // How much there is, so that nothing is ever moved.
     let mut columns = Columns {
-        obs_dim: keys.iter().map(|key| key.width).sum(),
+        obs_dim: hdf5::total(keys.iter().map(|key| key.width)),
         act_dim: table(&first, "actions")?.width,
         observations: Vec::new(),
         actions: Vec::new(),
         rewards: Vec::new(),
         episodes: Vec::new(),
     };
-    let mut steps = 0;
+    let mut steps = 0u64;
     for (_, name) in &demos {
-        steps += member(&data, name)?.array("actions")?.rows();
+        steps = steps.saturating_add(member(&data, name)?.array("actions")?.rows());
     }
-    let (rows, act_dim) = (steps + demos.len() as u64, columns.act_dim as u64);
+    let (rows, act_dim) = (
+        steps.saturating_add(demos.len() as u64),
+        columns.act_dim as u64,
+    );
     let entries = demos.len() as u64 * (size_of::<Episode>() + size_of::<Origin>()) as u64;
     let numbers = |rows: u64, width: u64| rows.saturating_mul(width).saturating_mul(4);
-    let kept = numbers(rows, columns.obs_dim as u64).saturating_add(numbers(steps, act_dim + 1));
+    let kept = numbers(rows, columns.obs_dim as u64)
+        .saturating_add(numbers(steps, act_dim.saturating_add(1)));
     file.keep("data", kept.saturating_add(entries))?;
+    let mut names = Vec::new();
+    for key in &keys {
+        names.extend(file.names(&key.name, key.width)?);
+    }
+    let action_names = file.names("action", columns.act_dim)?;
     columns
         .observations
         .reserve_exact(rows as usize * columns.obs_dim);
@@ -93,8 +105,9 @@ fn take(path: &Path, file: &Hdf5<'_>) -> Result<Dataset, DatasetError> {
     }
 
     let sparse = columns.rewards.iter().all(|&r| r == 0.0 || r == 1.0);
+    let policy: Arc<str> = "demonstration".into();
     let origin = |e: &Episode| Origin {
-        policy: "demonstration".into(),
+        policy: Arc::clone(&policy),
         success: sparse.then(|| columns.rewards[e.start..e.start + e.len].contains(&1.0)),
         ..Origin::default()
     };
@@ -107,11 +120,8 @@ fn take(path: &Path, file: &Hdf5<'_>) -> Result<Dataset, DatasetError> {
     }
     Ok(Dataset {
         about: About {
-            observation: keys
-                .iter()
-                .flat_map(|key| super::numbered(&key.name, key.width))
-                .collect(),
-            action: super::numbered("action", columns.act_dim),
+            observation: names,
+            action: action_names,
             true_rewards: true,
             source,
             ..About::default()
@@ -229,7 +239,7 @@ fn scatter(
     (from, to): (u64, u64),
     rows: &mut [f32],
 ) -> Result<(), DatasetError> {
-    let width: usize = keys.iter().map(|key| key.width).sum();
+    let width = hdf5::total(keys.iter().map(|key| key.width));
     let mut offset = 0;
     for key in keys {
         let array = table(obs, &key.name)?;

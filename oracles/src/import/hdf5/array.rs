@@ -234,6 +234,12 @@ impl<'f> Array<'f> {
     }
 }
 
+/// Numbers in a row of arrays side by side.
+pub(in crate::import) fn total(widths: impl Iterator<Item = usize>) -> usize {
+    // A file can claim anything; what is absurd is refused for its size.
+    widths.fold(0, usize::saturating_add)
+}
+
 /// What chunks cost in memory, and how much of the file is read for a block of `layers` layers of
 /// them; the index, which comes with the first block, included.
 fn chunk_costs(shape: &[u64], chunk_shape: &[u64], size: u64, layers: u64) -> Option<(u64, u64)> {

@@ -5,8 +5,10 @@
 //! for a stack overflow and 30 GB. Of types that contain types, our formats need only booleans and
 //! texts; the others are refused here.
 
+use std::collections::BTreeSet;
+
 /// A stretch of the file that the library is about to read.
-#[derive(Copy, Clone, PartialEq, Eq)]
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Stretch {
     pub(super) offset: u64,
     pub(super) len: u64,
@@ -14,7 +16,7 @@ pub(super) struct Stretch {
 }
 
 /// What lies there.
-#[derive(Copy, Clone, PartialEq, Eq)]
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     /// The names of a group of the old kind.
     Names,
@@ -46,7 +48,7 @@ pub(super) fn inspect(
     buf: &[u8],
     kind: Option<Kind>,
     types: Types,
-    next: &mut Vec<Stretch>,
+    next: &mut BTreeSet<Stretch>,
 ) -> Result<(), &'static str> {
     if types == Types::Attributes && buf.starts_with(b"FRHP") {
         return Err("it has more attributes than fit its header");
@@ -86,18 +88,15 @@ pub(super) fn inspect(
     Ok(())
 }
 
-fn announce(next: &mut Vec<Stretch>, offset: u64, len: u64, kind: Kind) {
-    let stretch = Stretch { offset, len, kind };
-    if !next.contains(&stretch) {
-        next.push(stretch);
-    }
+fn announce(next: &mut BTreeSet<Stretch>, offset: u64, len: u64, kind: Kind) {
+    next.insert(Stretch { offset, len, kind });
 }
 
 fn messages(
     mut rest: &[u8],
     prefix: usize,
     types: Types,
-    next: &mut Vec<Stretch>,
+    next: &mut BTreeSet<Stretch>,
 ) -> Result<(), &'static str> {
     // Type, length and flags: 2 bytes, 2 and 1 in version 1; 1, 2 and 1 in version 2.
     let wide = usize::from(prefix == 8);

@@ -4,6 +4,7 @@
 //! with what it reads. So the limits on reading bound its memory and its time, also where a file
 //! sends it in circles: it limits the depth of its B-trees, but not how often a node is visited.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -40,7 +41,7 @@ struct Meter {
     /// Which types the current step parses.
     types: Types,
     /// What is about to be read, as far as what it is does not show.
-    next: Vec<Stretch>,
+    next: BTreeSet<Stretch>,
 }
 
 impl Metered {
@@ -54,7 +55,7 @@ impl Metered {
             // Every group is listed twice and every array read once: this is ample.
             all: len.saturating_mul(16).saturating_add(1 << 20),
             types: Types::Unused,
-            next: Vec::new(),
+            next: BTreeSet::new(),
         };
         Ok(Metered(Arc::new(Mutex::new(meter)), len))
     }
@@ -131,18 +132,21 @@ impl Source for Metered {
             return refuse("it uses shared object header messages; copy it with h5py");
         }
         let inspected = self.lock(|meter| {
-            let here = |s: &Stretch| (s.offset, s.len) == (offset, bytes);
-            let known: Vec<Kind> = meter
-                .next
-                .iter()
-                .filter(|s| here(s))
-                .map(|s| s.kind)
-                .collect();
+            let whole = |offset, len| Stretch {
+                offset,
+                len,
+                kind: Kind::Names,
+            };
+            let here = whole(offset, bytes)..whole(offset, bytes.saturating_add(1));
+            let known: Vec<Stretch> = meter.next.range(here).copied().collect();
             let mut inspect =
                 |kind| headers::inspect(offset, buf, kind, meter.types, &mut meter.next);
             inspect(None)?;
-            known.iter().try_for_each(|&kind| inspect(Some(kind)))?;
-            Ok(known.contains(&Kind::Names))
+            known.iter().try_for_each(|s| inspect(Some(s.kind)))?;
+            for stretch in &known {
+                meter.next.remove(stretch);
+            }
+            Ok(known.iter().any(|s| s.kind == Kind::Names))
         });
         match inspected {
             Err(why) => refuse(why),
