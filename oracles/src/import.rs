@@ -4,6 +4,15 @@
 //! checked against the file before anything is allocated, nothing is ever executed, and an error
 //! names the file, the field and the reason.
 
+pub mod cpl;
+pub mod ipl;
+pub mod npy;
+pub mod npz;
+pub mod pickle;
+pub mod preference_transformer;
+pub mod qlearning;
+pub mod uni_rlhf;
+
 use std::path::Path;
 
 use crate::dataset::{Dataset, DatasetError};
@@ -31,7 +40,28 @@ pub enum Read {
 }
 
 /// Every format.
-pub const FORMATS: &[Format] = &[];
+pub const FORMATS: &[Format] = &[
+    Format {
+        id: "cpl",
+        summary: "CPL's npz of scored segments",
+        read: Read::Dataset(cpl::read),
+    },
+    Format {
+        id: "ipl",
+        summary: "IPL's npz of labelled pairs, and CPL's older one",
+        read: Read::Dataset(ipl::read),
+    },
+    Format {
+        id: "preference-transformer",
+        summary: "Preference Transformer's human labels of a D4RL dataset",
+        read: Read::Labels(preference_transformer::read),
+    },
+    Format {
+        id: "uni-rlhf",
+        summary: "Uni-RLHF's human and scripted labels of a D4RL dataset",
+        read: Read::Labels(uni_rlhf::read),
+    },
+];
 
 /// The format with this id.
 ///
