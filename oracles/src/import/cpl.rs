@@ -11,7 +11,7 @@
 //! store the task's divided by 10. Older files of pairs, with `obs_1` and `obs_2`, are the format
 //! [`super::ipl`].
 
-use std::io::{Read, Seek};
+use std::io::{Cursor, Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,11 +29,15 @@ pub fn read(path: &Path) -> Result<Dataset, DatasetError> {
     read_from(Npz::open(path)?)
 }
 
-/// Reads an open archive.
+/// Reads the bytes of a file; `file` is its name in errors.
 ///
 /// # Errors
 /// If it is not such a file; names the array.
-pub fn read_from<R: Read + Seek>(mut npz: Npz<R>) -> Result<Dataset, DatasetError> {
+pub fn parse(bytes: &[u8], file: &Path) -> Result<Dataset, DatasetError> {
+    read_from(Npz::new(Cursor::new(bytes), file)?)
+}
+
+fn read_from<R: Read + Seek>(mut npz: Npz<R>) -> Result<Dataset, DatasetError> {
     if npz.has("obs_1") {
         let reason = "the file holds pairs of segments: read it as the format ipl";
         return Err(npz.error("obs_1", reason));

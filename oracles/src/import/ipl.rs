@@ -8,7 +8,7 @@
 //! Every segment becomes an episode of its own that ends [`crate::Ending::Cut`], first all first
 //! ones and then all second ones.
 
-use std::io::{Read, Seek};
+use std::io::{Cursor, Read, Seek};
 use std::path::Path;
 
 use super::cpl;
@@ -24,11 +24,15 @@ pub fn read(path: &Path) -> Result<Dataset, DatasetError> {
     read_from(Npz::open(path)?)
 }
 
-/// Reads an open archive.
+/// Reads the bytes of a file; `file` is its name in errors.
 ///
 /// # Errors
 /// If it is not such a file; names the array.
-pub fn read_from<R: Read + Seek>(mut npz: Npz<R>) -> Result<Dataset, DatasetError> {
+pub fn parse(bytes: &[u8], file: &Path) -> Result<Dataset, DatasetError> {
+    read_from(Npz::new(Cursor::new(bytes), file)?)
+}
+
+fn read_from<R: Read + Seek>(mut npz: Npz<R>) -> Result<Dataset, DatasetError> {
     if !npz.has("obs_1") && npz.has("obs") {
         let reason = "the file holds scored segments, not pairs: read it as the format cpl";
         return Err(npz.error("obs", reason));

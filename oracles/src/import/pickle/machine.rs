@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::text::{opcode, parsed, quoted, short, unescaped};
+use super::text::{asks, opcode, parsed, quoted, short, unescaped};
 use super::{Global, Inner, Object, Pickle, Value};
 
 /// What may be unpacked from every byte, and from a file however small. A value on a growing vector is
@@ -171,8 +171,8 @@ impl<'a> Machine<'a> {
             b']' => self.make(Object::List(Vec::new()))?,
             b'l' => {
                 let items = self.since_mark()?;
-                self.spend(items.len() * SLOT)?;
-                self.make(Object::List(items))?;
+                self.make(Object::List(Vec::new()))?;
+                self.append(&items)?;
             }
             b'a' => {
                 let item = self.pop()?;
@@ -198,29 +198,13 @@ impl<'a> Machine<'a> {
                 self.insert(&items)?;
             }
 
-            b'p' => {
-                let index = parsed(self.line()?)?;
-                self.put(index)?;
-            }
-            b'q' => {
-                let index = self.byte()?;
-                self.put(index.into())?;
-            }
-            b'r' => {
-                let index = self.length(4)?;
+            b'p' | b'q' | b'r' => {
+                let index = self.index(op)?;
                 self.put(index)?;
             }
             0x94 => self.put(self.memo.len())?,
-            b'g' => {
-                let index = parsed(self.line()?)?;
-                self.get(index)?;
-            }
-            b'h' => {
-                let index = self.byte()?;
-                self.get(index.into())?;
-            }
-            b'j' => {
-                let index = self.length(4)?;
+            b'g' | b'h' | b'j' => {
+                let index = self.index(op)?;
                 self.get(index)?;
             }
 
@@ -262,15 +246,10 @@ impl<'a> Machine<'a> {
             },
             _ => String::new(),
         };
-        let asks = match op {
-            b'i' | b'o' | 0x81 | 0x92 => "makes an object of a class",
-            b'P' | b'Q' => "loads a persistent object",
-            0x82..=0x84 => "loads from the extension registry",
-            0x8f..=0x91 => "makes a set",
-            0x97 | 0x98 => "takes a buffer from outside of the file",
-            _ => return "no such opcode: not a pickle, or a damaged one".into(),
-        };
-        format!("{asks}{of}. {ONLY}")
+        match asks(op) {
+            Some(asks) => format!("{asks}{of}. {ONLY}"),
+            None => "no such opcode: not a pickle, or a damaged one".into(),
+        }
     }
 
     fn stop(&mut self) -> Result<Value, String> {
@@ -288,18 +267,14 @@ impl<'a> Machine<'a> {
     /// Accounts for memory about to be used.
     pub fn spend(&mut self, bytes: usize) -> Result<(), String> {
         self.spent = self.spent.saturating_add(bytes);
-        let most = self
-            .bytes
-            .len()
-            .saturating_mul(EXPANSION)
-            .saturating_add(FREE);
+        let len = self.bytes.len();
+        let most = len.saturating_mul(EXPANSION).saturating_add(FREE);
         if self.spent <= most {
             return Ok(());
         }
         Err(format!(
             "by here it needs more than {most} bytes of memory, out of all proportion to the \
-             file's {}: if it is meant so, save arrays instead of lists of numbers",
-            self.bytes.len()
+             file's {len}: if it is meant so, save arrays instead of lists of numbers"
         ))
     }
 
@@ -386,6 +361,15 @@ impl<'a> Machine<'a> {
             _ => return Err("adds keys to something that is not a dict".into()),
         }
         Ok(())
+    }
+
+    /// The memo index that PUT or GET of a kind comes with.
+    fn index(&mut self, op: u8) -> Result<usize, String> {
+        match op {
+            b'p' | b'g' => parsed(self.line()?),
+            b'q' | b'h' => Ok(self.byte()?.into()),
+            _ => self.length(4),
+        }
     }
 
     fn put(&mut self, index: usize) -> Result<(), String> {

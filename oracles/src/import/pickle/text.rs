@@ -109,3 +109,15 @@ pub(super) fn opcode(op: u8) -> &'static str {
         _ => "unknown opcode",
     }
 }
+
+/// What a refused opcode of the pickle language does.
+pub(super) fn asks(op: u8) -> Option<&'static str> {
+    Some(match op {
+        b'i' | b'o' | 0x81 | 0x92 => "makes an object of a class",
+        b'P' | b'Q' => "loads a persistent object",
+        0x82..=0x84 => "loads from the extension registry",
+        0x8f..=0x91 => "makes a set",
+        0x97 | 0x98 => "takes a buffer from outside of the file",
+        _ => return None,
+    })
+}
