@@ -6,8 +6,10 @@
 
 pub mod cpl;
 pub mod ipl;
+pub mod lire;
 pub mod npy;
 pub mod npz;
+pub mod oppo;
 pub mod pickle;
 pub mod preference_transformer;
 pub mod qlearning;
@@ -50,6 +52,16 @@ pub const FORMATS: &[Format] = &[
         id: "ipl",
         summary: "IPL's npz of labelled pairs, and CPL's older one",
         read: Read::Dataset(ipl::read),
+    },
+    Format {
+        id: "lire",
+        summary: "LiRE's pickled replay buffers",
+        read: Read::Dataset(lire::read),
+    },
+    Format {
+        id: "oppo",
+        summary: "pickled lists of trajectories, as OPPO and Decision Transformer have them",
+        read: Read::Dataset(oppo::read),
     },
     Format {
         id: "preference-transformer",

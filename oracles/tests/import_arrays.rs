@@ -215,6 +215,30 @@ fn each_npz_format_points_to_the_other() {
     assert!(error.to_string().contains("format cpl"), "{error}");
 }
 
+#[test]
+fn pickled_trajectories_and_replay_buffers_are_the_same_episodes() {
+    let expected = &samples()["trajectories"];
+    let f32s = |key: &str| {
+        floats(&expected[key])
+            .into_iter()
+            .map(|v| v as f32)
+            .collect::<Vec<_>>()
+    };
+    for (format, last_of_the_second) in [("oppo", Ending::Terminated), ("lire", Ending::Truncated)]
+    {
+        let dataset = read(format, &format!("arrays_{format}.pkl")).unwrap();
+        let t = &dataset.trajectories;
+        assert_eq!(t.all_observations(), f32s("rows"), "{format}");
+        assert_eq!(t.all_actions(), f32s("actions"), "{format}");
+        assert_eq!(t.all_rewards(), f32s("rewards"), "{format}");
+        let lengths: Vec<_> = t.episodes().iter().map(|e| e.len).collect();
+        assert_eq!(json!(lengths), expected["lengths"], "{format}");
+        assert_eq!(t.episodes()[0].ending, Some(Ending::Truncated));
+        assert_eq!(t.episodes()[1].ending, Some(last_of_the_second));
+        assert!(dataset.about.true_rewards && dataset.answers.is_empty());
+    }
+}
+
 /// The dataset that `arrays.py` labels, as an importer of D4RL files makes it: an observation is its
 /// row in the file.
 fn d4rl(samples: &Json) -> Dataset {

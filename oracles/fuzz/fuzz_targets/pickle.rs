@@ -1,11 +1,11 @@
-//! Pickles, and the labels in them.
+//! Pickles, and the labels and trajectories in them.
 #![no_main]
 
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use prefbench_oracles::import::pickle::{Pickle, View};
-use prefbench_oracles::import::{preference_transformer, uni_rlhf};
+use prefbench_oracles::import::{lire, oppo, preference_transformer, uni_rlhf};
 
 fuzz_target!(|bytes: &[u8]| {
     let file = Path::new("fuzzed");
@@ -20,5 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = preference_transformer::coded_labels(bytes, file);
         let _ = preference_transformer::indices(bytes, file);
         let _ = uni_rlhf::one_hot(bytes, file);
+        let _ = oppo::parse(bytes, file);
+        let _ = lire::parse(bytes, file);
     }
 });

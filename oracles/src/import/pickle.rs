@@ -28,7 +28,12 @@ const MAX_ROW: usize = 2;
 pub struct Pickle<'a> {
     objects: Vec<Object<'a>>,
     root: Value,
+    /// Bytes that may still be unpacked from it.
+    left: usize,
 }
+
+const DISPROPORTION: &str = "That is out of all proportion to the file: if it is meant so, save \
+                             arrays instead of lists of numbers, and nothing twice";
 
 /// A value in a [`Pickle`]: look at it with [`Pickle::view`].
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -133,6 +138,17 @@ impl<'a> Pickle<'a> {
     /// The pickled value itself.
     pub fn root(&self) -> Value {
         self.root
+    }
+
+    /// Checks that so many bytes more are in proportion to the file. Readers call it with all that
+    /// they are about to keep, since a pickle may name the same array over and over.
+    pub(super) fn afford(&self, bytes: u128) -> Result<(), String> {
+        if bytes <= self.left as u128 {
+            return Ok(());
+        }
+        Err(format!(
+            "it would need {bytes} bytes of memory. {DISPROPORTION}"
+        ))
     }
 
     /// What `value` is.

@@ -172,6 +172,44 @@ def npz_samples():
     return expect
 
 
+def trajectories():
+    """Three episodes of 5, 1 and 4 steps, flat and as a list."""
+    ends, n = [5, 6, 10], 10
+    obs = RNG.normal(size=(n, 3)).astype(np.float32)
+    after = np.concatenate([obs[1:], obs[:1] + 1]).astype(np.float32)
+    for end in ends:
+        after[end - 1] = RNG.normal(size=3)
+    terminals = np.arange(n) == 5
+    flat = dict(
+        observations=obs,
+        actions=RNG.normal(size=(n, 2)),
+        next_observations=after,
+        rewards=RNG.integers(0, 9, (n, 1)).astype(np.float64),
+        dones=np.zeros((n, 1), bool),
+    )
+    with open(path("arrays_lire.pkl"), "wb") as file:
+        pickle.dump(flat, file, protocol=4)
+    split = [
+        {
+            "observations": obs[a:b],
+            "next_observations": after[a:b],
+            "actions": flat["actions"][a:b],
+            "rewards": flat["rewards"][a:b, 0],
+            "terminals": terminals[a:b],
+        }
+        for a, b in zip([0, *ends], ends)
+    ]
+    with open(path("arrays_oppo.pkl"), "wb") as file:
+        pickle.dump(split, file, protocol=3)
+    rows = [[*obs[a:b], after[b - 1]] for a, b in zip([0, *ends], ends)]
+    return {
+        "rows": np.concatenate(rows).tolist(),
+        "actions": flat["actions"].tolist(),
+        "rewards": flat["rewards"].tolist(),
+        "lengths": np.diff([0, *ends]).tolist(),
+    }
+
+
 def q_learning(terminals, timeouts):
     """Rows of the view: d4rl.qlearning_dataset, as a mask."""
     keep = ~timeouts
@@ -249,6 +287,7 @@ def main():
         "pickle": pickle_samples(),
         "npz": npz_samples(),
         "labels": labels(),
+        "trajectories": trajectories(),
     }
     with open(path("arrays.json"), "w") as file:
         json.dump(samples, file, separators=(",", ":"))

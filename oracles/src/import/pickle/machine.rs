@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::text::{asks, opcode, parsed, quoted, short, unescaped};
-use super::{Global, Inner, Object, Pickle, Value};
+use super::text::{asks, opcode, parsed, quoted, short, signed, unescaped};
+use super::{DISPROPORTION, Global, Inner, Object, Pickle, Value};
 
 /// What may be unpacked from every byte, and from a file however small. A value on a growing vector is
 /// charged three times, for the copy while it grows.
@@ -55,8 +55,11 @@ pub(super) fn run(bytes: &[u8]) -> Result<Pickle<'_>, Failure> {
         match machine.step(op) {
             Ok(None) => {}
             Ok(Some(root)) => {
-                let Machine { objects, .. } = machine;
-                return Ok(Pickle { objects, root });
+                return Ok(Pickle {
+                    left: machine.most().saturating_sub(machine.spent),
+                    objects: machine.objects,
+                    root,
+                });
             }
             Err(reason) => {
                 let op = Some(opcode(op));
@@ -83,7 +86,6 @@ impl<'a> Machine<'a> {
                     return Err(format!("a frame of {len} bytes in a file cut short"));
                 }
             }
-
             b'N' => self.push(Inner::None)?,
             0x88 => self.push(Inner::Bool(true))?,
             0x89 => self.push(Inner::Bool(false))?,
@@ -118,7 +120,6 @@ impl<'a> Machine<'a> {
                 let value = parsed(self.line()?)?;
                 self.push(Inner::Float(value))?;
             }
-
             b'S' => {
                 let bytes = quoted(self.line()?)?;
                 self.make_bytes(bytes.into())?;
@@ -134,32 +135,20 @@ impl<'a> Machine<'a> {
             b'X' => self.sized_text(4)?,
             0x8c => self.sized_text(1)?,
             0x8d => self.sized_text(8)?,
-
-            b'(' => {
-                self.marks.push(self.stack.len());
-                if self.marks.len() > self.most_marks {
-                    self.most_marks += 1;
-                    self.spend(3 * size_of::<usize>())?;
-                }
-            }
+            b'(' => self.mark()?,
             b'0' => match self.marks.last() {
                 // Python's POP takes a mark off as well.
                 Some(&mark) if mark == self.stack.len() => {
                     self.marks.pop();
                 }
-                _ => {
-                    self.pop()?;
-                }
+                _ => _ = self.pop()?,
             },
-            b'1' => {
-                self.since_mark()?;
-            }
+            b'1' => drop(self.since_mark()?),
             b'2' => {
                 let top = self.pop()?;
                 self.push(top.0)?;
                 self.push(top.0)?;
             }
-
             b')' => self.make(Object::Tuple(Vec::new()))?,
             b't' => {
                 let items = self.since_mark()?;
@@ -197,7 +186,6 @@ impl<'a> Machine<'a> {
                 let items = self.since_mark()?;
                 self.insert(&items)?;
             }
-
             b'p' | b'q' | b'r' => {
                 let index = self.index(op)?;
                 self.put(index)?;
@@ -207,7 +195,6 @@ impl<'a> Machine<'a> {
                 let index = self.index(op)?;
                 self.get(index)?;
             }
-
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
                 self.global(&short(module), &short(name))?;
@@ -264,17 +251,22 @@ impl<'a> Machine<'a> {
         Ok(root)
     }
 
+    fn most(&self) -> usize {
+        self.bytes
+            .len()
+            .saturating_mul(EXPANSION)
+            .saturating_add(FREE)
+    }
+
     /// Accounts for memory about to be used.
     pub fn spend(&mut self, bytes: usize) -> Result<(), String> {
         self.spent = self.spent.saturating_add(bytes);
-        let len = self.bytes.len();
-        let most = len.saturating_mul(EXPANSION).saturating_add(FREE);
-        if self.spent <= most {
+        if self.spent <= self.most() {
             return Ok(());
         }
         Err(format!(
-            "by here it needs more than {most} bytes of memory, out of all proportion to the \
-             file's {len}: if it is meant so, save arrays instead of lists of numbers"
+            "by here it needs more than {} bytes. {DISPROPORTION}",
+            self.most()
         ))
     }
 
@@ -322,6 +314,15 @@ impl<'a> Machine<'a> {
             }
             _ => Err("a value is missing".into()),
         }
+    }
+
+    fn mark(&mut self) -> Result<(), String> {
+        self.marks.push(self.stack.len());
+        if self.marks.len() > self.most_marks {
+            self.most_marks += 1;
+            self.spend(3 * size_of::<usize>())?;
+        }
+        Ok(())
     }
 
     fn since_mark(&mut self) -> Result<Vec<Value>, String> {
@@ -487,10 +488,7 @@ impl<'a> Machine<'a> {
         if len > 8 {
             return Err("an integer of more than 64 bits".into());
         }
-        let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
-        let mut wide = [if negative { 0xff } else { 0 }; 8];
-        wide[..len].copy_from_slice(bytes);
-        self.push(Inner::Int(i64::from_le_bytes(wide)))
+        self.push(Inner::Int(signed(bytes)))
     }
 }
 

@@ -121,3 +121,13 @@ pub(super) fn asks(op: u8) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+/// A little-endian two's complement integer of at most eight bytes.
+pub(super) fn signed(bytes: &[u8]) -> i64 {
+    let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
+    let mut wide = [if negative { 0xff } else { 0 }; 8];
+    for (to, from) in wide.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    i64::from_le_bytes(wide)
+}
