@@ -301,10 +301,10 @@ fn the_last_row_is_out_of_the_view_even_if_it_is_terminal() {
     }
     let view = QLearning::new(&trajectories);
     assert_eq!(view.len(), 3);
-    assert_eq!(view.segment(&trajectories, 0, 2).unwrap().start, 0);
-    assert_eq!(view.segment(&trajectories, 1, 2), None);
-    assert_eq!(view.segment(&trajectories, 2, 1).unwrap().trajectory, 1);
-    assert_eq!(view.segment(&trajectories, 2, 2), None);
+    assert_eq!(view.segment(0, 2).unwrap().start, 0);
+    assert_eq!(view.segment(1, 2), None);
+    assert_eq!(view.segment(2, 1).unwrap().trajectory, 1);
+    assert_eq!(view.segment(2, 2), None);
 }
 
 fn label(
@@ -374,8 +374,52 @@ fn several_sets_of_labels_are_listed() {
     assert!(error.reason.contains(fake), "{error}");
     label("uni-rlhf", &both.path().join(fake), &mut dataset, 8).unwrap();
     assert!(dataset.answers.iter().all(|a| &*a.teacher == "scripted"));
+}
 
-    let robosuite = both.path().join("Lift_ph");
-    let error = label("preference-transformer", &robosuite, &mut dataset, 50).unwrap_err();
-    assert!(error.reason.contains("robosuite"), "{error}");
+#[test]
+fn labels_of_robosuite_count_demonstrations_alphabetically() {
+    let mut trajectories = Trajectories::new(1, 1);
+    for demo in 0..12 {
+        trajectories.begin(&[0.0]).unwrap();
+        for _ in 0..3 + demo % 2 {
+            trajectories.push(&[0.0], 0.0, &[0.0]).unwrap();
+        }
+        trajectories.finish(Ending::Terminated).unwrap();
+    }
+    // demo_0 has 3 steps and keeps 2, demo_1 has 4 and keeps 3, then come demo_10 and demo_11.
+    let view = QLearning::robomimic(&trajectories);
+    let demos: Vec<_> = (0..13)
+        .map(|i| view.segment(i, 1).unwrap().trajectory)
+        .collect();
+    assert_eq!(demos, [0, 0, 1, 1, 1, 10, 10, 11, 11, 11, 2, 2, 3]);
+    assert_eq!(view.len(), 6 * 2 + 6 * 3);
+    assert_eq!(view.segment(2, 3).unwrap().start, 0);
+    assert_eq!(view.segment(2, 4), None);
+}
+
+#[test]
+fn labels_are_not_put_onto_datasets_that_count_otherwise() {
+    let samples = &samples()["labels"];
+    let path = folder().join("labels_pt");
+    for source in [
+        "D4RL file x; 2 rows are both terminals and timeouts, and are taken as terminals",
+        "D4RL file x; it has no timeouts",
+        "Minari dataset x",
+        "robomimic file x",
+    ] {
+        let mut dataset = d4rl(samples);
+        dataset.about.source = source.into();
+        let error = label("preference-transformer", &path, &mut dataset, 8).unwrap_err();
+        assert!(error.reason.contains(source), "{error}");
+    }
+    // Nor those of robosuite onto one of D4RL.
+    let robosuite = tempfile::tempdir().unwrap();
+    let robosuite = robosuite.path().join("Lift_ph");
+    std::fs::create_dir(&robosuite).unwrap();
+    for entry in std::fs::read_dir(path).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), robosuite.join(entry.file_name())).unwrap();
+    }
+    let error = label("preference-transformer", &robosuite, &mut d4rl(samples), 8).unwrap_err();
+    assert!(error.reason.contains("robomimic"), "{error}");
 }

@@ -1,15 +1,15 @@
-//! The human labels of Preference Transformer (Kim et al. 2023): a folder for each D4RL dataset with
-//! three pickles, `indices_num<N>`, `indices_2_num<N>` and `label_human`, some with `_q<length>` in
-//! their names.
+//! The human labels of Preference Transformer (Kim et al. 2023): a folder for each dataset with three
+//! pickles, `indices_num<N>`, `indices_2_num<N>` and `label_human`, some with `_q<length>` in their
+//! names.
 //!
-//! Indices are of the first transitions of segments in D4RL's q-learning view of the dataset
-//! ([`QLearning`](super::qlearning::QLearning)). Labels are 0 where the FIRST segment is preferred, 1 where the second is, and −1
-//! where neither is. Label i belongs to index i; there may be more indices than labels, as in
-//! `hopper-medium-expert-v2` with 500 and 100, and the rest was never asked. The official
-//! code trains on the last so many labels; we take all of them.
+//! Indices are of the first transitions of segments in the q-learning view of the dataset
+//! ([`QLearning`](super::qlearning::QLearning)). Labels are 0 where the FIRST segment is preferred, 1
+//! where the second is, and −1 where neither is. Label i belongs to index i; there may be more indices
+//! than labels, as in `hopper-medium-expert-v2` with 500 and 100, and the rest was never asked. The
+//! official code trains on the last so many labels; we take all of them.
 //!
-//! Labels of robosuite tasks (folders `Can_mh`, `Lift_ph` and so on) count otherwise: in robomimic's
-//! demonstrations in alphabetical order, each without its last transition. They are refused.
+//! Folders of robosuite tasks (`Can_mh`, `Lift_ph` and so on) go with a robomimic file that has all of
+//! its demonstrations, all others with a D4RL file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,11 +26,7 @@ use crate::preference::Label;
 /// If it is not such a folder, or its labels are another dataset's.
 pub fn read(path: &Path, dataset: &mut Dataset, segment_len: u32) -> Result<usize, DatasetError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    if name.ends_with("_ph") || name.ends_with("_mh") {
-        let reason = "labels of a robosuite task count in robomimic's demonstrations in \
-                      alphabetical order, which is not read: only labels of D4RL datasets are";
-        return Err(DatasetError::new(path, "", reason));
-    }
+    let robomimic = name.ends_with("_ph") || name.ends_with("_mh");
     let (left, right) = (find(path, "indices_num")?, find(path, "indices_2_num")?);
     let labels = find(path, "label_human")?;
     for file in [&left, &right] {
@@ -47,6 +43,7 @@ pub fn read(path: &Path, dataset: &mut Dataset, segment_len: u32) -> Result<usiz
         left: (&left, indices(&bytes(&left)?, &left)?),
         right: (&right, indices(&bytes(&right)?, &right)?),
         teacher: "human",
+        robomimic,
     };
     labels.append(dataset, segment_len)
 }

@@ -6,8 +6,14 @@
 //!
 //! In a [`Dataset`] read from a D4RL file, a transition is a row, in the file's order. Dropped are
 //! then the last transition of every episode that did not end [`Ending::Terminated`], and the
-//! file's last row, however its episode ended. D4RL drops a row that is marked both as a timeout
-//! and as a terminal: such an episode has to be [`Ending::Truncated`] here for the view to be D4RL's.
+//! file's last row, however its episode ended. Not every file can be counted in that way: D4RL drops
+//! a row that is marked both as a timeout and as a terminal, and where a file marks no timeouts it
+//! cuts at the environment's limit. The D4RL importer says so in `about.source`, and labels of such
+//! a dataset are refused.
+//!
+//! For robosuite, Preference Transformer goes through the demonstrations of a robomimic file in the
+//! order of h5py, which is the alphabetical one (`demo_0`, `demo_1`, `demo_10`, ...), and drops the
+//! last row of each.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,33 +23,62 @@ use crate::preference::{Label, Pair};
 use crate::segment::Segment;
 use crate::trajectory::{Ending, Trajectories};
 
-/// Which transitions the view has.
+/// Which transitions the view has, and in which order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QLearning {
-    /// Global indices of the transitions left out, ascending.
-    dropped: Vec<usize>,
+    blocks: Vec<Block>,
     len: usize,
 }
 
+/// The kept beginning of an episode.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+struct Block {
+    /// Index of its first transition in the view.
+    view: usize,
+    episode: u32,
+    /// Global index of its first transition.
+    start: usize,
+    kept: usize,
+}
+
 impl QLearning {
-    /// The view of these trajectories.
+    /// D4RL's view of these trajectories.
     pub fn new(trajectories: &Trajectories) -> Self {
-        let end_of = |e: &crate::trajectory::Episode| (e.start + e.len).checked_sub(1);
-        let mut dropped: Vec<usize> = trajectories
-            .episodes()
-            .iter()
-            .filter(|e| e.len > 0 && e.ending != Some(Ending::Terminated))
-            .filter_map(end_of)
-            .collect();
-        if let Some(last) = trajectories.len().checked_sub(1)
-            && dropped.last() != Some(&last)
-        {
-            dropped.push(last);
-        }
-        QLearning {
-            len: trajectories.len() - dropped.len(),
-            dropped,
-        }
+        let last = trajectories.episodes().len().saturating_sub(1);
+        QLearning::of(
+            trajectories,
+            0..trajectories.episodes().len(),
+            |e, ending| e == last || ending != Some(Ending::Terminated),
+        )
+    }
+
+    /// Preference Transformer's view of robomimic's demonstrations 0, 1, 2 and so on.
+    pub fn robomimic(trajectories: &Trajectories) -> Self {
+        let mut order: Vec<usize> = (0..trajectories.episodes().len()).collect();
+        order.sort_by_cached_key(usize::to_string);
+        QLearning::of(trajectories, order, |_, _| true)
+    }
+
+    fn of(
+        trajectories: &Trajectories,
+        order: impl IntoIterator<Item = usize>,
+        drops_last: impl Fn(usize, Option<Ending>) -> bool,
+    ) -> Self {
+        let mut view = 0;
+        let block = |e: usize| {
+            let episode = trajectories.episodes()[e];
+            let drop = usize::from(drops_last(e, episode.ending));
+            let block = Block {
+                view,
+                episode: e as u32,
+                start: episode.start,
+                kept: episode.len.saturating_sub(drop),
+            };
+            view += block.kept;
+            block
+        };
+        let blocks = order.into_iter().map(block).collect();
+        QLearning { blocks, len: view }
     }
 
     /// Number of transitions in the view.
@@ -58,38 +93,40 @@ impl QLearning {
 
     /// Global index of the view's transition `i`, by binary search.
     pub fn transition(&self, i: usize) -> Option<usize> {
-        if i >= self.len {
-            return None;
-        }
-        // The k-th dropped transition has dropped[k] - k kept ones before it.
-        let (mut low, mut high) = (0, self.dropped.len());
-        while low < high {
-            let middle = (low + high) / 2;
-            if self.dropped[middle] - middle <= i {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        Some(i + low)
+        let block = self.block(i)?;
+        Some(block.start + (i - block.view))
     }
 
     /// The segment of `len` transitions of the view from `start` on; `None` if it does not lie within
     /// one episode.
-    pub fn segment(&self, trajectories: &Trajectories, start: usize, len: u32) -> Option<Segment> {
-        let first = self.transition(start)?;
-        let index = trajectories.episode_of(first);
-        let episode = trajectories.episodes().get(index)?;
-        let after = first.checked_add(len as usize)?;
-        let dropped = self
-            .dropped
-            .binary_search(&(episode.start + episode.len - 1));
-        let end = episode.start + episode.len - usize::from(dropped.is_ok());
-        (len > 0 && after <= end).then_some(Segment {
-            trajectory: u32::try_from(index).ok()?,
-            start: u32::try_from(first - episode.start).ok()?,
+    pub fn segment(&self, start: usize, len: u32) -> Option<Segment> {
+        let block = self.block(start)?;
+        let first = start - block.view;
+        let fits = len > 0 && first.checked_add(len as usize)? <= block.kept;
+        fits.then_some(Segment {
+            trajectory: block.episode,
+            start: u32::try_from(first).ok()?,
             len,
         })
+    }
+
+    fn block(&self, i: usize) -> Option<&Block> {
+        let after = self.blocks.partition_point(|block| block.view <= i);
+        let block = self.blocks.get(after.checked_sub(1)?)?;
+        (i < self.len).then_some(block)
+    }
+}
+
+/// Why indices of D4RL's view cannot be mapped onto this dataset, if they cannot.
+fn unmappable(source: &str) -> Option<&'static str> {
+    if source.starts_with("Minari") || source.starts_with("robomimic") {
+        Some("it is not a D4RL file; Minari's versions of D4RL's datasets are others")
+    } else if source.contains("both terminals and timeouts") {
+        Some("rows of its file are marked both as terminals and as timeouts, which D4RL drops")
+    } else if source.contains("it has no timeouts") {
+        Some("its file marks no timeouts, and D4RL then cuts at the environment's limit")
+    } else {
+        None
     }
 }
 
@@ -103,6 +140,8 @@ pub(super) struct Labels<'a> {
     pub labels: Vec<Label>,
     /// Who gave them.
     pub teacher: &'static str,
+    /// Whether they count as Preference Transformer's of robosuite do.
+    pub robomimic: bool,
 }
 
 impl Labels<'_> {
@@ -110,10 +149,24 @@ impl Labels<'_> {
     /// crosses the end of an episode.
     ///
     /// # Errors
-    /// If an index lies outside of the dataset's view: then the labels are another dataset's. The
-    /// dataset is unchanged.
+    /// If the dataset does not tell what the indices mean, or one lies outside of its view: then the
+    /// labels are another dataset's. The dataset is unchanged.
     pub fn append(self, dataset: &mut Dataset, len: u32) -> Result<usize, DatasetError> {
-        let view = QLearning::new(&dataset.trajectories);
+        let source = dataset.about.source.as_str();
+        let view = if self.robomimic {
+            QLearning::robomimic(&dataset.trajectories)
+        } else {
+            QLearning::new(&dataset.trajectories)
+        };
+        let refusal = match self.robomimic {
+            true if !source.starts_with("robomimic") => Some("it is not a robomimic file"),
+            true => None,
+            false => unmappable(source),
+        };
+        if let Some(why) = refusal {
+            let reason = format!("cannot be put onto the dataset ({source}): {why}");
+            return Err(DatasetError::new(self.left.0, "", reason));
+        }
         let mut answers = Vec::with_capacity(self.labels.len());
         let teacher: Arc<str> = self.teacher.into();
         for (i, &label) in self.labels.iter().enumerate() {
@@ -128,13 +181,13 @@ impl Labels<'_> {
                 let start = inside.ok_or_else(|| {
                     let reason = format!(
                         "segment {i} begins at {start} and has {len} steps, but the dataset has {} \
-                         transitions in D4RL's q-learning view: these are the labels of another \
+                         transitions in the q-learning view: these are the labels of another \
                          dataset, or of segments of another length",
                         view.len()
                     );
                     DatasetError::new(file, "", reason)
                 })?;
-                Ok(view.segment(&dataset.trajectories, start, len))
+                Ok(view.segment(start, len))
             };
             let sides = (side(self.left.0, left)?, side(self.right.0, right)?);
             if let (Some(left), Some(right)) = sides {

@@ -71,6 +71,7 @@ pub fn read(path: &Path, dataset: &mut Dataset, segment_len: u32) -> Result<usiz
         right: (&right, sides.1),
         labels: coded,
         teacher: if human { "human" } else { "scripted" },
+        robomimic: false,
     };
     labels.append(dataset, segment_len)
 }
