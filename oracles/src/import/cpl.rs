@@ -101,7 +101,13 @@ pub(super) fn segments<R: Read + Seek>(
     let last = episodes as u128 * obs_dim as u128;
     let kept = 4 * (numbers + last) + episodes as u128 * per_episode as u128;
     let names = 64 * (obs_dim as u128 + act_dim as u128);
-    npz.afford(&first, kept + names + 16 * episodes as u128)?;
+    // An array in Fortran order is read as a whole before it is put in order.
+    let whole = if any_fortran(npz, suffixes)? {
+        12 * numbers
+    } else {
+        0
+    };
+    npz.afford(&first, kept + names + 16 * episodes as u128 + whole)?;
 
     let mut columns = Columns {
         obs_dim,
@@ -161,6 +167,16 @@ pub(super) fn segments<R: Read + Seek>(
         count: episodes,
         len,
     })
+}
+
+fn any_fortran<R: Read + Seek>(npz: &mut Npz<R>, suffixes: &[&str]) -> Result<bool, DatasetError> {
+    let arrays = ["obs", "action", "reward"].into_iter();
+    for name in arrays.flat_map(|a| suffixes.iter().map(move |s| format!("{a}{s}"))) {
+        if npz.has(&name) && npz.header(&name)?.fortran {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Appends array `name` to a column; with `repeat`, the last row of each segment twice.
