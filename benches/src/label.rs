@@ -8,8 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use prefbench_oracles::ranking::{by_teacher, lire, seqrank};
 use prefbench_oracles::{
-    Answer, Dataset, Expert, Ledger, Pair, Pool, Segment, Session, Stream, Teacher, ValueFunction,
-    ask, teacher,
+    Answer, Dataset, Ledger, Pair, Pool, Session, Stream, Teacher, ValueFunction, ask, teacher,
 };
 use prefbench_results::Store;
 use serde_json::Value;

@@ -52,6 +52,32 @@ pub struct About {
     pub true_rewards: bool,
     /// How it was made, or what it was read from.
     pub source: String,
+    /// How published labels count its transitions, for [`crate::import`].
+    #[serde(default, skip_serializing_if = "Counting::is_none")]
+    pub counting: Counting,
+}
+
+/// How published labels count the transitions of a dataset that was imported.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Counting {
+    /// No published labels refer to it, or its file does not say enough.
+    #[default]
+    None,
+    /// As `d4rl.qlearning_dataset`; see [`crate::import::qlearning`].
+    D4rl {
+        /// Transitions that end an episode as terminated and are left out all the same, because the
+        /// file marks them as timeouts too: global indices, ascending.
+        dropped: Vec<u64>,
+    },
+    /// As Preference Transformer counts robomimic's demonstrations.
+    Robomimic,
+}
+
+impl Counting {
+    fn is_none(&self) -> bool {
+        *self == Counting::None
+    }
 }
 
 /// Where an episode comes from.

@@ -4,10 +4,20 @@
 //! checked against the file before anything is allocated, nothing is ever executed, and an error
 //! names the file, the field and the reason.
 
+pub mod cpl;
 pub mod d4rl;
 mod hdf5;
+pub mod ipl;
+pub mod lire;
 pub mod minari;
+pub mod npy;
+pub mod npz;
+pub mod oppo;
+pub mod pickle;
+pub mod preference_transformer;
+pub mod qlearning;
 pub mod robomimic;
+pub mod uni_rlhf;
 
 use std::path::Path;
 
@@ -51,6 +61,36 @@ pub const FORMATS: &[Format] = &[
         id: "robomimic",
         summary: "a robomimic HDF5 file with low-dimensional observations",
         read: Read::Dataset(robomimic::read),
+    },
+    Format {
+        id: "cpl",
+        summary: "CPL's npz of scored segments",
+        read: Read::Dataset(cpl::read),
+    },
+    Format {
+        id: "ipl",
+        summary: "IPL's npz of labelled pairs, and CPL's older one",
+        read: Read::Dataset(ipl::read),
+    },
+    Format {
+        id: "lire",
+        summary: "LiRE's pickled replay buffers",
+        read: Read::Dataset(lire::read),
+    },
+    Format {
+        id: "oppo",
+        summary: "pickled lists of trajectories, as OPPO and Decision Transformer have them",
+        read: Read::Dataset(oppo::read),
+    },
+    Format {
+        id: "preference-transformer",
+        summary: "Preference Transformer's human labels of a D4RL dataset",
+        read: Read::Labels(preference_transformer::read),
+    },
+    Format {
+        id: "uni-rlhf",
+        summary: "Uni-RLHF's human and scripted labels of a D4RL dataset",
+        read: Read::Labels(uni_rlhf::read),
     },
 ];
 

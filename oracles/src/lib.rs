@@ -55,7 +55,7 @@ pub mod teacher;
 pub mod trajectory;
 pub mod uniform;
 
-pub use dataset::{About, Answer, Dataset, DatasetError, Origin};
+pub use dataset::{About, Answer, Counting, Dataset, DatasetError, Origin};
 pub use disagreement::Disagreement;
 pub use feature::{Feature, FeatureNoise};
 pub use indistinct::Indistinct;

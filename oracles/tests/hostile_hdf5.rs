@@ -3,53 +3,19 @@
 //! counted in the whole process.
 
 #![allow(clippy::unwrap_used)]
-#![allow(unsafe_code)] // the trait of allocators is unsafe
 
-use std::alloc::{GlobalAlloc, Layout, System};
+mod counting;
+
 use std::fs::{self, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use counting::{Counting, peak};
 use hdf5_pure::{CompoundTypeBuilder, DatasetBuilder, Datatype, FileBuilder};
 use prefbench_oracles::import::Read;
 use prefbench_oracles::{Dataset, DatasetError, Stream, export, import};
 use tempfile::TempDir;
-
-struct Counting;
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-static LARGEST: AtomicUsize = AtomicUsize::new(0);
-
-fn more(bytes: usize) {
-    LARGEST.fetch_max(bytes, SeqCst);
-    PEAK.fetch_max(NOW.fetch_add(bytes, SeqCst) + bytes, SeqCst);
-}
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        more(layout.size());
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        more(layout.size());
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), SeqCst);
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        more(size);
-        NOW.fetch_sub(layout.size(), SeqCst);
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -146,20 +112,12 @@ impl Victim {
     /// Reads it as it is. Whether that succeeded.
     fn check(&self, what: &dyn std::fmt::Display) -> bool {
         let len = self.file.metadata().unwrap().len() as usize;
-        let before = NOW.load(SeqCst);
-        PEAK.store(before, SeqCst);
-        LARGEST.store(0, SeqCst);
-        let result = read(self.format, &self.path);
-        let (largest, peak) = (LARGEST.load(SeqCst), PEAK.load(SeqCst) - before);
+        let (result, peak) = peak(|| read(self.format, &self.path));
         let bar = 10 * len + (1 << 20);
         let name = self.name;
         assert!(
             peak <= bar,
             "{name}, {what}: {peak} bytes for a file of {len}"
-        );
-        assert!(
-            largest <= bar,
-            "{name}, {what}: {largest} bytes at once for a file of {len}"
         );
         if let Err(e) = &result {
             assert!(!e.to_string().contains("panicked"), "{name}, {what}: {e}");

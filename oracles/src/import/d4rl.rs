@@ -7,8 +7,7 @@
 //!
 //! **Episodes** end after a row
 //!
-//! - whose `terminals` is true: [`Ending::Terminated`], also where `timeouts` is true too (such
-//!   rows are counted in `about.source`);
+//! - whose `terminals` is true: [`Ending::Terminated`], also where `timeouts` is true too;
 //! - whose `timeouts` is true;
 //! - in a file without `timeouts` but with `next_observations`: whose next observation differs by
 //!   more than 10⁻⁵ (Euclidean) from the observation of the row after it, as implementations of
@@ -28,18 +27,17 @@
 //! **Against `d4rl.qlearning_dataset`**, whose indices published labels use: that array leaves out
 //! every row whose `timeouts` is true, `terminals` or not, and always the file's last row; rows
 //! keep their order, and the next observation is the observation of the row after. So with
-//! `timeouts`, what it leaves out is the last step of every episode that is not terminated, and the
-//! last step of the last episode. A row that is both leaves no trace but its count in
-//! `about.source`: where that counts one, indices cannot be mapped from the dataset alone. Without
+//! `timeouts`, what it leaves out is the last step of every episode that is not terminated, the
+//! last step of the last episode, and the rows that are both, which [`Counting::D4rl`] lists. Without
 //! `timeouts` it leaves out every row that is the last which the environment's limit allows since
-//! the last end, whatever jumps; the limit must then come from elsewhere.
+//! the last end, whatever jumps; the file does not say that limit, and [`Counting`] is `None`.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
 use super::hdf5::{self, Array, Hdf5};
-use crate::dataset::{About, Dataset, DatasetError, Origin};
+use crate::dataset::{About, Counting, Dataset, DatasetError, Origin};
 use crate::trajectory::{Columns, Ending, Episode, Trajectories};
 
 /// An observation farther than this from the next observation of the row before begins an episode.
@@ -89,11 +87,13 @@ fn take(path: &Path, file: &Hdf5<'_>) -> Result<Dataset, DatasetError> {
     // What is small first: it tells how large the rest is.
     let mut ends = terminals.flags()?;
     let terminals = ends.clone();
-    let mut both = 0;
+    let mut both = Vec::new();
     match (&timeouts, &next) {
         (Some(timeouts), _) => {
-            for (end, timeout) in ends.iter_mut().zip(timeouts.flags()?) {
-                both += usize::from(*end && timeout);
+            for (row, (end, timeout)) in (0u64..).zip(ends.iter_mut().zip(timeouts.flags()?)) {
+                if *end && timeout {
+                    both.push(row);
+                }
                 *end |= timeout;
             }
         }
@@ -174,13 +174,13 @@ fn take(path: &Path, file: &Hdf5<'_>) -> Result<Dataset, DatasetError> {
     }
 
     let mut source = format!("D4RL file {}", hdf5::file_name(path));
-    if both > 0 {
-        source +=
-            &format!("; {both} rows are both terminals and timeouts, and are taken as terminals");
-    }
-    if timeouts.is_none() {
-        source += "; it has no timeouts";
-    }
+    let counting = match timeouts {
+        Some(_) => Counting::D4rl { dropped: both },
+        None => {
+            source += "; it has no timeouts";
+            Counting::None
+        }
+    };
     let policy: Arc<str> = path
         .file_stem()
         .unwrap_or_default()
@@ -196,6 +196,7 @@ fn take(path: &Path, file: &Hdf5<'_>) -> Result<Dataset, DatasetError> {
             action: action_names,
             true_rewards: true,
             source,
+            counting,
             ..About::default()
         },
         origins: vec![origin; columns.episodes.len()],

@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::hdf5::{self, Array, Folder, Hdf5};
-use crate::dataset::{About, Dataset, DatasetError, Origin};
+use crate::dataset::{About, Counting, Dataset, DatasetError, Origin};
 use crate::trajectory::{Columns, Ending, Episode, Trajectories};
 
 /// Each robot's arrays in an observation.
@@ -124,6 +124,7 @@ fn take(path: &Path, file: &Hdf5<'_>) -> Result<Dataset, DatasetError> {
             action: action_names,
             true_rewards: true,
             source,
+            counting: Counting::Robomimic,
             ..About::default()
         },
         origins: columns.episodes.iter().map(origin).collect(),
