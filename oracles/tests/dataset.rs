@@ -63,6 +63,7 @@ fn dataset(lengths: &[usize], answers: usize) -> Dataset {
             action: ["hip", "knee"].map(str::to_owned).to_vec(),
             true_rewards: true,
             source: "a test".to_owned(),
+            ..About::default()
         },
         answers: answers.collect(),
         trajectories: t,

@@ -62,6 +62,8 @@ fn sample() -> Dataset {
 
 /// Reads the folder whose `table` now holds `bytes`.
 fn read(dir: &Path, table: &str, bytes: &[u8]) -> Result<Dataset, String> {
+    // A new file each time: some file systems wait for the disk when an old one is overwritten.
+    fs::remove_file(dir.join(table)).unwrap();
     fs::write(dir.join(table), bytes).unwrap();
     let size: u64 = TABLES
         .iter()

@@ -121,6 +121,7 @@ fn dataset() -> Dataset {
             action: vec!["hip".into(), "knee".into()],
             true_rewards: false,
             source: "a test".into(),
+            ..About::default()
         },
         trajectories,
         origins: vec![

@@ -127,6 +127,7 @@ fn empty(task: &Task, args: &MakeArgs) -> Dataset {
             action: words(&mut task.spec.actions.iter().copied()),
             true_rewards: true,
             source,
+            ..About::default()
         },
         trajectories: Trajectories::new(task.spec.obs_dim(), task.spec.action_dim()),
         origins: Vec::new(),
