@@ -36,7 +36,10 @@
 
 pub mod dataset;
 pub mod disagreement;
+pub mod entropy;
 pub mod import;
+pub mod k_center;
+pub mod near_on_policy;
 pub mod nearest;
 pub mod preference;
 pub mod sampler;
@@ -45,10 +48,14 @@ pub mod segment;
 pub mod stream;
 pub mod teacher;
 pub mod trajectory;
+pub mod uncertainty;
 pub mod uniform;
 
 pub use dataset::{About, Answer, Dataset, DatasetError, Origin};
 pub use disagreement::Disagreement;
+pub use entropy::Entropy;
+pub use k_center::KCenter;
+pub use near_on_policy::NearOnPolicy;
 pub use nearest::UnknownName;
 pub use preference::{Label, Pair, Preference};
 pub use sampler::{NoScores, PairScore, Pool, QuerySampler, SAMPLERS, SamplerEntry, SamplerError};
@@ -57,4 +64,5 @@ pub use segment::{Segment, SegmentView};
 pub use stream::Stream;
 pub use teacher::{Session, TEACHERS, Teacher, TeacherEntry, ask};
 pub use trajectory::{Columns, Ending, Episode, Trajectories, TrajectoryError};
+pub use uncertainty::Uncertainty;
 pub use uniform::Uniform;
