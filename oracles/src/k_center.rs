@@ -58,22 +58,16 @@ impl QuerySampler for KCenter {
             candidates = measure.highest(candidates, n.max(drawn / 2), scores)?;
         }
 
-        let mut centres = Vec::new();
-        for (index, labelled) in pool.labelled.iter().enumerate() {
-            let Pair { left, right } = labelled.pair;
-            if [left, right].iter().all(|s| s.len as usize == segment_len) {
-                let point = point(pool.trajectories, &labelled.pair);
-                centres.push(point.map_err(|source| SamplerError::Labelled { index, source })?);
-            }
-        }
-        let points: Result<Vec<Point>, TrajectoryError> = candidates
-            .iter()
-            .map(|pair| point(pool.trajectories, pair))
-            .collect();
-        // Candidates were drawn from these very trajectories.
-        let points = points.map_err(|source| SamplerError::Labelled { index: 0, source })?;
-        let width = pool.trajectories.obs_dim();
-        let taken = farthest::first(&points, centres, width, n);
+        let states = pool.trajectories;
+        let asked = pool.labelled.iter().map(|labelled| &labelled.pair);
+        let fits = |pair: &&Pair| {
+            [pair.left, pair.right]
+                .iter()
+                .all(|s| s.len as usize == segment_len)
+        };
+        let centres: Result<Vec<_>, _> = asked.filter(fits).map(|p| point(states, p)).collect();
+        let points: Result<Vec<_>, _> = candidates.iter().map(|p| point(states, p)).collect();
+        let taken = farthest::first(&points?, centres?, states.obs_dim(), n);
         Ok(taken.into_iter().map(|j| candidates[j]).collect())
     }
 }

@@ -192,13 +192,8 @@ pub enum SamplerError {
         finite: usize,
     },
     /// A labelled pair names a segment that the pool's trajectories do not have.
-    #[error("labelled pair {index} is not of these trajectories: {source}")]
-    Labelled {
-        /// Its index in [`Pool::labelled`].
-        index: usize,
-        /// What does not fit.
-        source: TrajectoryError,
-    },
+    #[error("the labelled pairs do not belong to the pool's trajectories: {0}")]
+    Foreign(#[from] TrajectoryError),
 }
 
 /// A sampler in the registry.

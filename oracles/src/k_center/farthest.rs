@@ -57,9 +57,7 @@ pub fn first<'a>(
             limit: f32::INFINITY,
         })
         .collect();
-    let mut heap: BinaryHeap<Key> = (0..points.len())
-        .map(|j| candidates[j].key(j))
-        .collect();
+    let mut heap: BinaryHeap<Key> = (0..points.len()).map(|j| candidates[j].key(j)).collect();
     let mut batch: Vec<usize> = Vec::with_capacity(BATCH);
     let mut taken = Vec::with_capacity(n);
     let arch = Arch::new();
@@ -102,9 +100,13 @@ pub fn first<'a>(
 struct See<'a, 'b> {
     points: &'b [Point<'a>],
     centres: &'b [Point<'a>],
+    /// Of the centres given, then of the points.
     sketches: &'b Sketches,
+    /// Which of them is a centre's.
     sketch_of: &'b [usize],
+    /// How many centres were given.
     given: usize,
+    /// The largest key outside the batch.
     rival: Option<Key>,
     batch: &'b [usize],
     candidates: &'b mut [Candidate],
@@ -115,11 +117,10 @@ impl WithSimd for See<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let tile = |c: &Candidate| c.seen / TILE;
-        let of = |j: &usize| tile(&self.candidates[*j]);
-        let (first, last) = (self.batch.iter().map(of).min(), self.centres.len().div_ceil(TILE));
-        for t in first.unwrap_or(last)..last {
-            let end = ((t + 1) * TILE).min(self.centres.len());
+        let seen = self.batch.iter().map(|&j| self.candidates[j].seen);
+        let first = seen.min().unwrap_or(0) / TILE;
+        for tile in first..self.centres.len().div_ceil(TILE) {
+            let end = ((tile + 1) * TILE).min(self.centres.len());
             for &j in self.batch {
                 self.advance(simd, j, end);
             }

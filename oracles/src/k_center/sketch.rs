@@ -53,7 +53,7 @@ impl Sketches {
         for (side, states) in point.iter().enumerate() {
             square += states.iter().map(|x| x * x).sum::<f32>();
             sums.fill(0.0);
-            for (k, sums) in sums.chunks_exact_mut(dim).enumerate() {
+            for (k, sums) in sums.chunks_exact_mut(dim.max(1)).enumerate() {
                 for state in states[edge(k) * dim..edge(k + 1) * dim].chunks_exact(dim) {
                     for (sum, x) in sums.iter_mut().zip(state) {
                         *sum += x;
@@ -73,7 +73,8 @@ impl Sketches {
                     let middle = edge(k * span + span / 2);
                     let n = (middle - edge(k * span)) as f32;
                     let m = (edge((k + 1) * span) - middle) as f32;
-                    let (a_scale, b_scale) = ((m / (n * (n + m))).sqrt(), (n / (m * (n + m))).sqrt());
+                    let (a_scale, b_scale) =
+                        ((m / (n * (n + m))).sqrt(), (n / (m * (n + m))).sqrt());
                     for column in 0..dim {
                         let a = sums[2 * k * dim + column];
                         let b = sums[(2 * k + 1) * dim + column];
@@ -107,7 +108,10 @@ impl Sketches {
     #[inline(always)]
     pub fn apart<S: Simd>(&self, simd: S, i: usize, j: usize, limit: f32) -> bool {
         let size = self.rows * self.width;
-        let (a, b) = (&self.values[i * size..][..size], &self.values[j * size..][..size]);
+        let (a, b) = (
+            &self.values[i * size..][..size],
+            &self.values[j * size..][..size],
+        );
         let (mut sum, mut done, mut rows) = (0.0, 0, 1);
         while done < self.rows {
             let part = done * self.width..rows * self.width;
