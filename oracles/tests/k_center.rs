@@ -221,7 +221,7 @@ fn labelled_pairs_of_another_length_are_passed_over_and_foreign_ones_refused() {
 #[test]
 fn measures_of_uncertainty() {
     for (p, deviation, entropy) in [
-        ([0.5, 0.5, 0.5], 0.0, 0.6931471805599453),
+        ([0.5, 0.5, 0.5], 0.0, std::f64::consts::LN_2),
         ([0.9, 0.1, 0.5], 0.32659863237109044, 0.44777104244761395),
         ([1.0, 0.0, 0.25], 0.42491829279939874, 0.18744504820626942),
         ([0.125, 0.75, 0.0], 0.3280836614171588, 0.313035101958415),

@@ -84,8 +84,8 @@ impl Sketches {
                 }
             }
             let scale = 1.0 / (steps as f32).sqrt();
-            for column in 0..dim {
-                put(0, column, scale * sums[column]);
+            for (column, sum) in sums.iter().take(dim).enumerate() {
+                put(0, column, scale * sum);
             }
         }
         self.norm = self.norm.max(f64::from(square).sqrt());
@@ -118,6 +118,10 @@ impl Sketches {
             sum += block(simd, &a[part.clone()], &b[part]);
             if sum >= limit {
                 return true;
+            }
+            // Half of the sketch holds so little that the rest will not help either.
+            if 2 * rows == self.rows && sum < limit / 8.0 {
+                return false;
             }
             (done, rows) = (rows, 2 * rows);
         }
