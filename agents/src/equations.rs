@@ -169,6 +169,7 @@ fn sac_updates<A: Compute>() {
         let (observation, action) = (get("observation"), get("action"));
         let rows = observation.chunks(DIMS.obs).zip(action.chunks(DIMS.act));
         let batch = Batch {
+            index: Vec::new(),
             observation_action: rows.flat_map(|(s, a)| [s, a].concat()).collect(),
             observation,
             next_observation: get("next_observation"),
@@ -373,14 +374,11 @@ fn state_entropy() {
     let fixture = &fixture["entropy"];
     let [k, dim] = ["k", "dim"].map(|n| fixture[n].as_u64().unwrap() as usize);
     let memory = f32s(&fixture["memory"]);
-    let mut entropy = StateEntropy::default();
+    let mut entropy = StateEntropy::new(dim, k);
     for batch in fixture["batches"].as_array().unwrap() {
-        let rows: Vec<f32> = indices(&batch["rows"])
-            .into_iter()
-            .flat_map(|r| memory[r * dim..(r + 1) * dim].to_vec())
-            .collect();
+        let rows = indices(&batch["rows"]);
         let known = &memory[..batch["memory_rows"].as_u64().unwrap() as usize * dim];
-        let ours = wide(&entropy.reward(&rows, known, dim, k));
+        let ours = wide(&entropy.reward(&rows, known));
         let error = close("state entropy", &ours, &f64s(&batch["reward"]));
         println!("state entropy: {error:.1e}");
     }

@@ -33,6 +33,8 @@ pub struct Transition<'a> {
 /// Host columns of a batch, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
+    /// `[rows]`: the transitions.
+    pub index: Vec<usize>,
     /// `[rows, obs]`
     pub observation: Vec<f32>,
     /// `[rows, obs + act]`
@@ -110,6 +112,11 @@ impl Replay {
         out.extend_from_slice(self.trajectories.action(i));
     }
 
+    /// The row of [`Trajectories::all_observations`] that holds the observation before transition `i`.
+    pub fn observation_row(&self, i: usize) -> usize {
+        i + self.trajectories.episode_of(i)
+    }
+
     /// Transition indices drawn uniformly with replacement.
     pub fn sample(&self, rows: usize, rng: &mut Stream) -> Vec<usize> {
         (0..rows).map(|_| rng.below(self.len())).collect()
@@ -159,6 +166,7 @@ impl Replay {
         let rows = indices.len();
         let Dims { obs, act } = self.dims;
         let mut b = Batch {
+            index: indices.to_vec(),
             observation: Vec::with_capacity(rows * obs),
             observation_action: Vec::with_capacity(rows * (obs + act)),
             next_observation: Vec::with_capacity(rows * obs),

@@ -36,10 +36,13 @@
 
 pub mod dataset;
 pub mod disagreement;
+pub mod entropy;
 pub mod export;
 pub mod feature;
 pub mod import;
 pub mod indistinct;
+pub mod k_center;
+pub mod near_on_policy;
 pub mod nearest;
 pub mod preference;
 pub mod ranking;
@@ -53,12 +56,16 @@ mod settings;
 pub mod stream;
 pub mod teacher;
 pub mod trajectory;
+pub mod uncertainty;
 pub mod uniform;
 
 pub use dataset::{About, Answer, Counting, Dataset, DatasetError, Origin};
 pub use disagreement::Disagreement;
+pub use entropy::Entropy;
 pub use feature::{Feature, FeatureNoise};
 pub use indistinct::Indistinct;
+pub use k_center::KCenter;
+pub use near_on_policy::NearOnPolicy;
 pub use nearest::UnknownName;
 pub use preference::{Label, Pair, Preference};
 pub use ranking::{Ranking, Rankings};
@@ -71,4 +78,5 @@ pub use session::{Ledger, Session};
 pub use stream::Stream;
 pub use teacher::{Expert, TEACHERS, Teacher, TeacherEntry, TeacherError, ask, ask_ratings};
 pub use trajectory::{Columns, Ending, Episode, Trajectories, TrajectoryError};
+pub use uncertainty::Uncertainty;
 pub use uniform::Uniform;

@@ -5,11 +5,15 @@ use std::ops::Range;
 use thiserror::Error;
 
 use crate::disagreement::Disagreement;
+use crate::entropy::Entropy;
+use crate::k_center::KCenter;
+use crate::near_on_policy::NearOnPolicy;
 use crate::nearest::UnknownName;
 use crate::preference::{Pair, Preference};
 use crate::segment::Segment;
 use crate::stream::Stream;
-use crate::trajectory::Trajectories;
+use crate::trajectory::{Trajectories, TrajectoryError};
+use crate::uncertainty::Uncertainty;
 use crate::uniform::Uniform;
 
 /// Where queries come from.
@@ -52,6 +56,13 @@ impl<'a> Pool<'a> {
         n: usize,
         rng: &mut Stream,
     ) -> Result<Vec<Pair>, SamplerError> {
+        let eligible = self.eligible(segment_len)?;
+        Ok(self.pairs_from(&eligible, segment_len, n, rng))
+    }
+
+    /// The complete episodes of the pool that hold a segment of `segment_len` steps, in order; at
+    /// least one.
+    pub(crate) fn eligible(&self, segment_len: usize) -> Result<Vec<usize>, SamplerError> {
         let all = self.trajectories.episodes();
         let within = self.episodes.start.min(all.len())..self.episodes.end.min(all.len());
         let complete = || within.clone().filter(|&e| all[e].ending.is_some());
@@ -65,6 +76,18 @@ impl<'a> Pool<'a> {
                 longest: complete().map(|e| all[e].len).max().unwrap_or(0),
             });
         }
+        Ok(eligible)
+    }
+
+    /// [`Pool::pairs`] from some of the [`Pool::eligible`] episodes.
+    pub(crate) fn pairs_from(
+        &self,
+        eligible: &[usize],
+        segment_len: usize,
+        n: usize,
+        rng: &mut Stream,
+    ) -> Vec<Pair> {
+        let all = self.trajectories.episodes();
         let mut segment = || {
             let episode = eligible[rng.below(eligible.len())];
             let start = rng.below(all[episode].len - segment_len + 1);
@@ -75,12 +98,12 @@ impl<'a> Pool<'a> {
                 len: segment_len as u32,
             }
         };
-        Ok((0..n)
+        (0..n)
             .map(|_| Pair {
                 left: segment(),
                 right: segment(),
             })
-            .collect())
+            .collect()
     }
 }
 
@@ -142,7 +165,7 @@ pub enum SamplerError {
         /// Steps of the longest of them.
         longest: usize,
     },
-    /// The sampler compares ensemble members, of which there are too few.
+    /// The sampler reads the opinions of ensemble members, of which there are too few.
     #[error(
         "the sampler \"{sampler}\" needs an ensemble of at least {needed} reward models, and there \
          are {members}; use \"uniform\" or a larger ensemble"
@@ -168,6 +191,9 @@ pub enum SamplerError {
         /// How many of them are finite.
         finite: usize,
     },
+    /// A labelled pair names a segment that the pool's trajectories do not have.
+    #[error("the labelled pairs do not belong to the pool's trajectories: {0}")]
+    Foreign(#[from] TrajectoryError),
 }
 
 /// A sampler in the registry.
@@ -177,6 +203,8 @@ pub struct SamplerEntry {
     pub id: &'static str,
     /// One line for people.
     pub summary: &'static str,
+    /// Members that its reward ensemble must have; 0 if it asks none.
+    pub members: usize,
     /// The sampler with its published settings.
     pub sampler: &'static dyn QuerySampler,
 }
@@ -186,12 +214,53 @@ pub const SAMPLERS: &[SamplerEntry] = &[
     SamplerEntry {
         id: "uniform",
         summary: "random pairs",
+        members: 0,
         sampler: &Uniform,
     },
     SamplerEntry {
         id: "disagreement",
         summary: "of ten times as many random pairs, those the ensemble disagrees on most",
+        members: 2,
         sampler: &Disagreement { factor: 10 },
+    },
+    SamplerEntry {
+        id: "entropy",
+        summary: "of ten times as many random pairs, those its members are least sure of",
+        members: 1,
+        sampler: &Entropy { factor: 10 },
+    },
+    SamplerEntry {
+        id: "k-center",
+        summary: "of ten times as many random pairs, those farthest from each other and the labelled",
+        members: 0,
+        sampler: &KCenter {
+            factor: 10,
+            first: None,
+        },
+    },
+    SamplerEntry {
+        id: "k-center-disagreement",
+        summary: "k-center among the half that the ensemble disagrees on most",
+        members: 2,
+        sampler: &KCenter {
+            factor: 10,
+            first: Some(Uncertainty::Disagreement),
+        },
+    },
+    SamplerEntry {
+        id: "k-center-entropy",
+        summary: "k-center among the half that the ensemble's members are least sure of",
+        members: 1,
+        sampler: &KCenter {
+            factor: 10,
+            first: Some(Uncertainty::Entropy),
+        },
+    },
+    SamplerEntry {
+        id: "near-on-policy",
+        summary: "random pairs from the last ten episodes",
+        members: 0,
+        sampler: &NearOnPolicy { episodes: 10 },
     },
 ];
 

@@ -154,13 +154,17 @@ impl PebbleConfig {
             c.at_least("feedback.every", f.every as usize, 1);
             c.at_least("feedback.segment", f.segment, 1);
             c.at_least("feedback.pool", f.pool, 1);
-            if let Err(e) = sampler::find(&f.sampler) {
-                let known = format!("a query sampler: {e}");
-                c.that("feedback.sampler", &f.sampler, false, &known);
+            match sampler::find(&f.sampler) {
+                Err(e) => {
+                    let known = format!("a query sampler: {e}");
+                    c.that("feedback.sampler", &f.sampler, false, &known);
+                }
+                Ok(sampler) => {
+                    let (members, needed) = (self.reward.members, sampler.members);
+                    let must = format!("at least {needed} for this feedback.sampler");
+                    c.that("reward.members", members, members >= needed, &must);
+                }
             }
-            let needs_two = f.sampler != "uniform" && self.reward.members < 2;
-            let must = "at least 2 for this feedback.sampler";
-            c.that("reward.members", self.reward.members, !needs_two, must);
         })
     }
 }
@@ -232,7 +236,7 @@ impl<A: Compute> Pebble<A> {
             total_steps,
             sampler: sampler.sampler,
             backbone,
-            entropy: StateEntropy::default(),
+            entropy: StateEntropy::new(dims.obs, config.neighbours),
             feedback: Feedback::default(),
             config,
         })
@@ -296,10 +300,11 @@ impl<A: Compute> Learner for Pebble<A> {
         if self.feedback.sessions > 0 {
             self.backbone.update(|_, _| {});
         } else {
-            let (entropy, k) = (&mut self.entropy, self.config.neighbours);
+            let entropy = &mut self.entropy;
             self.backbone.update(|batch, replay| {
+                let rows = batch.index.iter().map(|&i| replay.observation_row(i));
                 let memory = replay.trajectories().all_observations();
-                batch.reward = entropy.reward(&batch.observation, memory, replay.dims().obs, k);
+                batch.reward = entropy.reward(&rows.collect::<Vec<_>>(), memory);
             });
         }
         Ok(())
@@ -334,7 +339,12 @@ impl<A: Compute> Learner for Pebble<A> {
     fn load(&mut self, state: &State) -> Result<(), StateError> {
         state.check_algorithm("pebble")?;
         self.backbone.load(state)?;
-        self.entropy.load(state)?;
+        let (rows, dim) = (
+            self.trajectories().all_observations(),
+            self.trajectories().obs_dim(),
+        );
+        let rows = rows.len() / dim.max(1);
+        self.entropy.load(state, rows)?;
         self.reward.load(state)?;
         self.feedback = state.get_json("feedback")?;
         Ok(())
@@ -392,6 +402,7 @@ impl<A: Compute> Online for Pebble<A> {
         // Also where nothing was learnt: the first time, the column is still empty of predictions.
         self.reward.relabel(&mut self.backbone.replay);
         if first {
+            self.entropy.forget();
             self.backbone.reset_critics();
             for _ in 0..self.config.reset_updates {
                 self.backbone.update(|_, _| {});

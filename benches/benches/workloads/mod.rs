@@ -3,16 +3,23 @@
 //! Each workload is built once and then does one unit of work per call. Sizes are those of the
 //! peer scripts in `benches/peers`.
 
+use std::hint::black_box;
+
 use prefbench_agents::device::Cpu;
+use prefbench_agents::explore::StateEntropy;
 use prefbench_agents::replay::Replay;
 use prefbench_agents::reward_model::{RewardConfig, RewardModel};
-use prefbench_agents::{Build, Device, Dims, Transition, algorithm};
+use prefbench_agents::{Build, Device, Dims, State, Transition, algorithm};
 use prefbench_envs::{self as envs, End, Env, Task};
-use prefbench_oracles::{Ending, Label, Pair, Preference, Segment, Stream};
+use prefbench_oracles::{
+    Ending, Label, NoScores, Pair, Pool, Preference, Segment, Stream, Trajectories, sampler,
+};
 use serde_json::json;
 
 /// Observation and action sizes of HalfCheetah and Walker2d, the middle of the field.
 const DIMS: Dims = Dims { obs: 17, act: 6 };
+/// Numbers in an observation of walker, in the workloads that read observations alone.
+const WALKER: usize = 24;
 /// Transitions in the synthetic replay.
 const TRANSITIONS: usize = 20_000;
 /// Steps of a synthetic episode.
@@ -36,6 +43,14 @@ pub const WORKLOADS: &[(&str, &str)] = &[
         "relabel",
         "relabellings of 20,000 transitions, 3 members 3x256",
     ),
+    (
+        "k-center",
+        "choices of 1,000 from 10,000 pairs of 50 steps of 24 numbers, 1,000 labelled",
+    ),
+    (
+        "state-entropy",
+        "steps with 100,000 states of 24 numbers, 5 neighbours, batch 512",
+    ),
 ];
 
 /// One unit of work per call.
@@ -49,6 +64,8 @@ pub fn build(name: &str) -> Option<Workload> {
         ("sac-update", "") => Some(sac_update(256, 256)),
         ("reward-update", "") => Some(reward_update()),
         ("relabel", "") => Some(relabel()),
+        ("k-center", "") => Some(k_center()),
+        ("state-entropy", "") => Some(state_entropy()),
         _ => None,
     }
 }
@@ -150,6 +167,56 @@ fn reward_update() -> Workload {
 fn relabel() -> Workload {
     let (model, mut replay) = reward_model();
     Box::new(move || model.relabel(&mut replay))
+}
+
+/// One selection among pairs of random walks.
+fn k_center() -> Workload {
+    let mut stream = Stream::new(0, "data");
+    let mut walks = Trajectories::new(WALKER, 1);
+    let mut state = [0.0; WALKER];
+    for _ in 0..100 {
+        stream.fill_normal(&mut state);
+        walks.begin(&state).expect("an episode begins");
+        for _ in 0..1_000 {
+            state.iter_mut().for_each(|x| *x += 0.1 * stream.normal());
+            walks.push(&[0.0], 0.0, &state).expect("a step is stored");
+        }
+        walks.finish(Ending::Truncated).expect("an episode ends");
+    }
+    let asked = Pool::recent(&walks, 100, &[]).pairs(50, 1_000, &mut stream);
+    let label = Label::Left;
+    let asked = asked.expect("episodes are long enough").into_iter();
+    let labelled: Vec<Preference> = asked.map(|pair| Preference { pair, label }).collect();
+    let sampler = sampler::find("k-center").expect("registered").sampler;
+    Box::new(move || {
+        let pool = Pool::recent(&walks, 100, &labelled);
+        let pairs = sampler.select(&pool, 50, 1_000, &mut NoScores, &mut stream);
+        black_box(pairs.expect("pairs are chosen"));
+    })
+}
+
+/// One more state, and the rewards of a batch. A hundred thousand passes would take too long to
+/// set up, so the first states' nearest distances are set to what they are about.
+fn state_entropy() -> Workload {
+    const STATES: usize = 100_000;
+    const NEIGHBOURS: usize = 5;
+    let mut stream = Stream::new(0, "data");
+    let mut memory = vec![0.0; STATES * WALKER];
+    stream.fill_normal(&mut memory);
+    let mut entropy = StateEntropy::new(WALKER, NEIGHBOURS);
+    let mut saved = State::default();
+    entropy.save(&mut saved);
+    let nearest = [0.0, 12.0, 13.0, 14.0, 14.5, 15.0].repeat(STATES);
+    saved.put_column("entropy.nearest", &[STATES, NEIGHBOURS + 1], &nearest);
+    entropy.load(&saved, STATES).expect("the state fits");
+    let mut state = [0.0; WALKER];
+    Box::new(move || {
+        stream.fill_normal(&mut state);
+        memory.extend(state);
+        let rows = memory.len() / WALKER;
+        let batch: Vec<usize> = (0..512).map(|_| stream.below(rows)).collect();
+        black_box(entropy.reward(&batch, &memory));
+    })
 }
 
 /// PEBBLE's ensemble and a filled replay; one epoch of 128 pairs is one gradient step.
