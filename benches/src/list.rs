@@ -56,8 +56,9 @@ pub fn list(args: &ListArgs) -> Result<ExitCode> {
     let mut section = |what, title: &str, rows: Vec<(&str, String)>| -> Result<()> {
         if wanted(what) {
             writeln!(out, "{title}")?;
+            let width = rows.iter().map(|(id, _)| id.len()).fold(14, usize::max);
             for (id, summary) in rows {
-                writeln!(out, "  {id:<14} {summary}")?;
+                writeln!(out, "  {id:<width$} {summary}")?;
             }
         }
         Ok(())
@@ -91,11 +92,11 @@ pub fn list(args: &ListArgs) -> Result<ExitCode> {
         "Formats",
         import::FORMATS
             .iter()
-            .map(|f| (f.id, format!("import: {}", f.summary)))
+            .map(|f| (f.id, format!("import {}", f.summary)))
             .chain(
                 export::FORMATS
                     .iter()
-                    .map(|f| (f.id, format!("export: {}", f.summary))),
+                    .map(|f| (f.id, format!("export {}", f.summary))),
             )
             .collect(),
     )?;

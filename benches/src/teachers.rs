@@ -73,7 +73,9 @@ pub fn teachers(args: &TeachersArgs) -> Result<ExitCode> {
     if let Some(out) = &args.out {
         fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
         let title = dataset.about.task.as_deref().unwrap_or("dataset");
-        for (number, reports) in reports.chunks(LINES).enumerate() {
+        let erring = |(_, r): &&(String, Report)| r.errors.is_some_and(|s| s.count > 0);
+        let erring: Vec<_> = reports.iter().filter(erring).cloned().collect();
+        for (number, reports) in erring.chunks(LINES).enumerate() {
             let figure = chart(title, reports).draw(&format!("{title}-teachers-{}", number + 1))?;
             show::write(&figure, out)?;
         }
@@ -204,7 +206,7 @@ fn chart(title: &str, reports: &[(String, Report)]) -> Chart {
     Chart {
         title: title.to_owned(),
         tag: "teachers".to_owned(),
-        how: "strict answers in groups of equal size by margin, with Wilson 95 % interval"
+        how: "strict answers in groups of equal size, with Wilson 95 % interval; teachers that are never wrong are left out"
             .to_owned(),
         alt: format!("{title}: agreement of teachers with the true returns, by margin"),
         x: match relative {

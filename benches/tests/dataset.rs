@@ -194,7 +194,10 @@ fn bad_input_says_what_to_do() {
             "dataset make reach --episodes 0 --out e",
             "--episodes is 0, but must be at least 1",
         ),
-        ("dataset make reach --noise -1 --out e", "--noise"),
+        (
+            "dataset make reach --noise=-1 --out e",
+            "--noise is -1, but must be at least 0",
+        ),
         (
             "dataset make reach --from runs/x --out e",
             "neither `random` nor a run's folder",

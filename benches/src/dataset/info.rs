@@ -108,12 +108,16 @@ fn episodes(dataset: &Dataset) -> Grid {
                     100.0 * success.iter().filter(|&&s| s).count() as f64 / m as f64
                 ),
             },
-            format!(
-                "{} terminated, {} truncated, {} cut",
-                ended(Ending::Terminated),
-                ended(Ending::Truncated),
-                ended(Ending::Cut)
-            ),
+            [
+                (Ending::Terminated, "terminated"),
+                (Ending::Truncated, "truncated"),
+                (Ending::Cut, "cut"),
+            ]
+            .into_iter()
+            .filter(|(ending, _)| ended(*ending) > 0)
+            .map(|(ending, word)| format!("{} {word}", ended(ending)))
+            .collect::<Vec<_>>()
+            .join(", "),
         ]);
     }
     grid
