@@ -1,20 +1,27 @@
 //! Query samplers choose which pairs of segments to ask about.
 
+pub mod disagreement;
+pub mod entropy;
+pub mod k_center;
+pub mod near_on_policy;
+pub mod uncertainty;
+pub mod uniform;
+
 use std::ops::Range;
 
 use thiserror::Error;
 
-use crate::disagreement::Disagreement;
-use crate::entropy::Entropy;
-use crate::k_center::KCenter;
-use crate::near_on_policy::NearOnPolicy;
+use self::disagreement::Disagreement;
+use self::entropy::Entropy;
+use self::k_center::KCenter;
+use self::near_on_policy::NearOnPolicy;
+use self::uncertainty::Uncertainty;
+use self::uniform::Uniform;
 use crate::nearest::UnknownName;
 use crate::preference::{Pair, Preference};
 use crate::segment::Segment;
 use crate::stream::Stream;
 use crate::trajectory::{Trajectories, TrajectoryError};
-use crate::uncertainty::Uncertainty;
-use crate::uniform::Uniform;
 
 /// Where queries come from.
 #[derive(Clone, Debug)]

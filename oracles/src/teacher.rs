@@ -1,23 +1,27 @@
 //! Teachers answer queries.
 
+pub mod feature;
+pub mod indistinct;
+pub mod regret;
+pub mod scripted;
+mod settings;
+
 use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::feature;
-use crate::indistinct::Indistinct;
+use self::indistinct::Indistinct;
+use self::regret::{Regret, RegretSettings, ValueFunction};
+use self::settings::{changed, json, made};
 use crate::nearest::UnknownName;
 use crate::preference::{Label, Pair};
-use crate::regret::{Regret, RegretSettings, ValueFunction};
-use crate::scripted;
 use crate::segment::{Segment, SegmentView};
 use crate::session::Session;
-use crate::settings::{changed, json, made};
 use crate::stream::Stream;
 use crate::trajectory::{Trajectories, TrajectoryError};
 
-pub use crate::settings::TeacherError;
+pub use settings::TeacherError;
 
 /// Judges segments from privileged information.
 pub trait Teacher: fmt::Debug + Send + Sync {

@@ -236,6 +236,25 @@ fn what_does_not_fit_is_refused_by_name() {
     }
 }
 
+/// `dataset/rewrite.py` made it of what this test's dataset was written as.
+#[test]
+fn tables_that_pandas_wrote_are_read() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dataset/rewritten");
+    let mut expected = dataset(&[4, 3], 6);
+    if let Some(folder) = std::env::var_os("PREFBENCH_WRITE") {
+        expected.write(Path::new(&folder)).unwrap();
+    }
+    for (teacher, label, row) in [("Ada", Some(Label::Equal), 0), ("Grace", None, 1)] {
+        expected.answers.push(Answer {
+            teacher: teacher.into(),
+            label,
+            returns: None,
+            ..expected.answers[row].clone()
+        });
+    }
+    assert_eq!(Dataset::read(&dir).unwrap(), expected);
+}
+
 #[test]
 fn an_unknown_end_is_told_from_the_others() {
     let d = dataset(&[4, 3, 5], 0);

@@ -348,7 +348,10 @@ impl Table {
             (Physical::INT32, false) => self.each(index, |v| positive(v.i32()?.into()), visit),
             (Physical::INT64, true) => self.each(index, |v| Ok(v.i64()?.cast_unsigned()), visit),
             (Physical::INT64, false) => self.each(index, |v| positive(v.i64()?), visit),
-            _ => Err(self.wrong(index, "whole numbers (INT32 or INT64)")),
+            _ => Err(self.wrong(
+                index,
+                "whole numbers (INT32 or INT64; pandas keeps them with dtype_backend=\"pyarrow\")",
+            )),
         }
     }
 

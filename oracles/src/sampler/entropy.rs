@@ -5,9 +5,9 @@
 //! in the order the candidates were drawn.
 
 use crate::preference::Pair;
+use crate::sampler::uncertainty::Uncertainty;
 use crate::sampler::{PairScore, Pool, QuerySampler, SamplerError};
 use crate::stream::Stream;
-use crate::uncertainty::Uncertainty;
 
 /// The least certain of `factor * n` random pairs, least certain first.
 #[derive(Copy, Clone, Debug)]

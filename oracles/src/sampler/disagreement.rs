@@ -6,9 +6,9 @@
 //! highest. Ties are broken in the order the candidates were drawn.
 
 use crate::preference::Pair;
+use crate::sampler::uncertainty::Uncertainty;
 use crate::sampler::{PairScore, Pool, QuerySampler, SamplerError};
 use crate::stream::Stream;
-use crate::uncertainty::Uncertainty;
 
 /// The most contested of `factor * n` random pairs, most contested first.
 #[derive(Copy, Clone, Debug)]

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::preference::Label;
 use crate::segment::SegmentView;
 use crate::session::Session;
-use crate::settings::{self, BadParameter, Settings, nonnegative};
 use crate::stream::Stream;
+use crate::teacher::settings::{self, BadParameter, Settings, nonnegative};
 use crate::teacher::{Teacher, oracle};
 
 /// Guesses where whole episodes are alike.

@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 use crate::preference::Label;
 use crate::segment::SegmentView;
 use crate::session::Session;
-use crate::settings::{self, BadParameter, Settings, unit};
 use crate::stream::Stream;
+use crate::teacher::settings::{self, BadParameter, Settings, unit};
 use crate::teacher::{Teacher, higher};
 
 /// An expert's opinion of states.

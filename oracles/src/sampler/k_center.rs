@@ -20,10 +20,10 @@ mod farthest;
 mod sketch;
 
 use crate::preference::Pair;
+use crate::sampler::uncertainty::Uncertainty;
 use crate::sampler::{PairScore, Pool, QuerySampler, SamplerError};
 use crate::stream::Stream;
 use crate::trajectory::{Trajectories, TrajectoryError};
-use crate::uncertainty::Uncertainty;
 use distance::Point;
 
 /// Pairs that cover the states of `factor * n` random pairs, in the order taken.

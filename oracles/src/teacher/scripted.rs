@@ -39,11 +39,11 @@ use serde::{Deserialize, Serialize};
 use crate::preference::Label;
 use crate::segment::SegmentView;
 use crate::session::Session;
-use crate::settings::{self, Settings, nonnegative, unit};
 use crate::stream::Stream;
 use crate::teacher::Teacher;
+use crate::teacher::settings::{self, Settings, nonnegative, unit};
 
-pub use crate::settings::BadParameter;
+pub use crate::teacher::settings::BadParameter;
 
 /// What a temperature of 1 stands for.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

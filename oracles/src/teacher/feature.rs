@@ -6,7 +6,7 @@
 //! probability N(σ⁰, σ¹) that depends on features of the two segments. Theirs are two of the kinds:
 //! *similarity noise*, where N grows as segments become alike, and *trajectory feature noise*, where N
 //! grows with the size of a feature, such as a velocity. (Their third, margin-dependent noise, is
-//! [`crate::scripted::MARGIN`].)
+//! [`crate::teacher::scripted::MARGIN`].)
 //!
 //! Ours are the features, chosen so that they mean the same on every task, and the functions, since
 //! we had only the paper's abstract and summaries of it:
@@ -28,8 +28,8 @@ use serde::{Deserialize, Serialize};
 use crate::preference::Label;
 use crate::segment::SegmentView;
 use crate::session::Session;
-use crate::settings::{self, BadParameter, Settings, positive, unit};
 use crate::stream::Stream;
+use crate::teacher::settings::{self, BadParameter, Settings, positive, unit};
 use crate::teacher::{Teacher, oracle};
 
 /// What mistakes depend on.
