@@ -10,12 +10,11 @@ use prefbench_oracles::ranking::{by_teacher, lire, seqrank};
 use prefbench_oracles::{
     Answer, Dataset, Ledger, Pair, Pool, Session, Stream, Teacher, ValueFunction, ask, teacher,
 };
-use prefbench_results::Store;
 use serde_json::Value;
 
-use crate::config::{RunConfig, merge, parse_set};
-use crate::dataset;
+use crate::config::{merge, parse_set};
 use crate::online::Learnt;
+use crate::{dataset, rollout};
 
 /// Actions per state value of an expert (CPL: 64).
 const EXPERT_ACTIONS: usize = 64;
@@ -87,19 +86,15 @@ pub fn label(args: &LabelArgs) -> Result<ExitCode> {
     let session = session(&dataset, args.segment);
     let (answers, ledger) = answers(args, judge.as_ref(), &dataset, &session)?;
     let name: Arc<str> = name.into();
-    let sum = |segment| -> Result<f64> {
-        let rewards = dataset.trajectories.view(segment)?;
-        Ok(rewards.rewards().iter().map(|&r| f64::from(r)).sum())
-    };
-    let mut added = Vec::with_capacity(answers.len());
-    for (pair, label) in answers {
-        added.push(Answer {
+    let added: Vec<Answer> = answers
+        .into_iter()
+        .map(|(pair, label)| Answer {
             pair,
             label,
             teacher: Arc::clone(&name),
-            returns: Some([sum(pair.left)?, sum(pair.right)?]),
-        });
-    }
+            returns: dataset.returns(pair),
+        })
+        .collect();
     let count = added.len();
     dataset.answers.extend(added);
     dataset.write_answers(&args.dataset)?;
@@ -205,24 +200,13 @@ pub fn session(dataset: &Dataset, segment: usize) -> Session {
 /// The critics of a run of the dataset's task.
 fn critics(dir: &PathBuf, dataset: &Dataset) -> Result<Arc<dyn ValueFunction>> {
     let task = dataset::task_of(dataset)?;
-    let (config, checkpoint) = Store::peek(dir)
-        .with_context(|| format!("--expert {}: not a run's folder", dir.display()))?;
-    let config: RunConfig = serde_json::from_value(config)
-        .with_context(|| format!("{} is not a run of this version", dir.display()))?;
-    if config.task != task.id {
-        bail!(
-            "--expert {}: that run is of {}, not of {}",
-            dir.display(),
-            config.task,
-            task.id
-        );
-    }
+    let flag = format!("--expert {}", dir.display());
+    let (config, checkpoint) = rollout::open_run(dir, Some(task)).context(flag.clone())?;
     let learnt = Learnt::new(&config, &checkpoint, dir)?;
     let probe = vec![0.0; task.spec.obs_dim()];
     if learnt.values(&probe, 1).is_none() {
         bail!(
-            "--expert {}: {} has no critics; take a run of sac",
-            dir.display(),
+            "{flag}: {} has no critics; take a run of sac",
             config.algorithm
         );
     }

@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use prefbench_envs::{self as envs, End, Env, Step, Task};
 use prefbench_oracles::Stream;
@@ -73,6 +73,24 @@ pub fn summary(result: &EpisodeResult) -> String {
     format!("return {g:.1}, {steps} steps, success {success}")
 }
 
+/// The configuration and the latest checkpoint of the run in this folder, which must be of `task` if
+/// one is given.
+pub fn open_run(dir: &Path, task: Option<&Task>) -> Result<(RunConfig, Checkpoint)> {
+    let (config, checkpoint) = Store::peek(dir)?;
+    let config: RunConfig = serde_json::from_value(config)
+        .with_context(|| format!("{} is not a run of this version", dir.display()))?;
+    config.validate()?;
+    if let Some(task) = task.filter(|task| config.task != task.id) {
+        bail!(
+            "{} is a run of {}, not of {}",
+            dir.display(),
+            config.task,
+            task.id
+        );
+    }
+    Ok((config, checkpoint))
+}
+
 /// What acts: chance in a task, or the policy of a run.
 pub enum Source {
     /// Uniformly random actions.
@@ -92,10 +110,7 @@ impl Source {
         match envs::find(what) {
             Ok(task) => Ok(Self::Random(task)),
             Err(_) if dir.is_dir() => {
-                let (config, checkpoint) = Store::peek(dir)?;
-                let config: RunConfig = serde_json::from_value(config)
-                    .with_context(|| format!("{what} is not a run of this version"))?;
-                config.validate()?;
+                let (config, checkpoint) = open_run(dir, None)?;
                 Ok(Self::Policy {
                     config: Box::new(config),
                     checkpoint,

@@ -100,9 +100,7 @@ fn asked(args: &TeachersArgs, dataset: &Dataset) -> Result<Vec<(String, Report)>
     let pairs = Pool::recent(t, usize::MAX, &[]).pairs(args.segment, args.queries, &mut query)?;
     let mut margins = Vec::with_capacity(pairs.len());
     for pair in &pairs {
-        let [left, right] = [t.view(pair.left)?, t.view(pair.right)?]
-            .map(|s| s.rewards().iter().map(|&r| f64::from(r)).sum::<f64>());
-        margins.push(right - left);
+        margins.push(t.view(pair.right)?.true_return() - t.view(pair.left)?.true_return());
     }
     let stream = Stream::new(args.seed, "teacher");
     names

@@ -200,7 +200,7 @@ fn bad_input_says_what_to_do() {
         ),
         (
             "dataset make reach --from runs/x --out e",
-            "neither `random` nor a run's folder",
+            "neither `random` nor such a run",
         ),
         (
             "dataset import d4lr x.hdf5 --out e",

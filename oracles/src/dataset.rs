@@ -105,6 +105,16 @@ pub struct Answer {
 }
 
 impl Dataset {
+    /// The true returns of both sides of a pair; `None` if the rewards are not the true ones, or a
+    /// side does not lie in the trajectories.
+    pub fn returns(&self, pair: Pair) -> Option<[f64; 2]> {
+        let side = |segment| Some(self.trajectories.view(segment).ok()?.true_return());
+        match self.about.true_rewards {
+            true => Some([side(pair.left)?, side(pair.right)?]),
+            false => None,
+        }
+    }
+
     /// The answered queries, as learners take them.
     pub fn preferences(&self) -> Vec<Preference> {
         let answered = |a: &Answer| {

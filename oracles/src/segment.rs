@@ -93,6 +93,11 @@ impl<'a> SegmentView<'a> {
         &self.trajectories.all_rewards()[self.first..self.first + self.len()]
     }
 
+    /// The true undiscounted return of the segment, summed in order. Privileged.
+    pub fn true_return(&self) -> f64 {
+        self.rewards().iter().map(|&r| f64::from(r)).sum()
+    }
+
     fn rows(&self, skip: usize, count: usize) -> &'a [f32] {
         let width = self.trajectories.obs_dim();
         // Each earlier episode holds one row more than it has transitions.

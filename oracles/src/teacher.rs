@@ -105,7 +105,7 @@ pub fn ask_ratings(
 
 /// The label by true returns; ties go left.
 pub(crate) fn oracle(left: &SegmentView, right: &SegmentView) -> Label {
-    let [g0, g1] = [left, right].map(|s| s.rewards().iter().map(|&r| f64::from(r)).sum());
+    let [g0, g1] = [left, right].map(|s| s.true_return());
     higher(g0, g1)
 }
 

@@ -65,13 +65,7 @@ fn returns(dataset: &Dataset) -> Result<()> {
             ("left", answer.pair.left, told[0]),
             ("right", answer.pair.right, told[1]),
         ] {
-            let sum: f64 = dataset
-                .trajectories
-                .view(segment)?
-                .rewards()
-                .iter()
-                .map(|&r| f64::from(r))
-                .sum();
+            let sum = dataset.trajectories.view(segment)?.true_return();
             if (sum - told).abs() > RETURN_TOLERANCE * (1.0 + sum.abs()) {
                 bail!(
                     "preferences, row {row}: the {side} return is {told}, but the rewards sum to {sum}"

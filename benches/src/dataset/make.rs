@@ -9,11 +9,10 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use prefbench_envs::{self as envs, Task};
 use prefbench_oracles::{About, Dataset, Origin, Stream, Trajectories};
-use prefbench_results::Store;
 
 use super::check::record;
-use crate::config::RunConfig;
 use crate::online::{Learnt, Player, stream_seed};
+use crate::rollout;
 
 /// Arguments of `prefbench dataset make`.
 #[derive(Args)]
@@ -171,18 +170,8 @@ fn plans(
         Some(dir) => (PathBuf::from(dir), true),
         None => (PathBuf::from(source), false),
     };
-    let (config, checkpoint) = Store::peek(&dir)
-        .with_context(|| format!("--from {source}: neither `random` nor a run's folder"))?;
-    let config: RunConfig = serde_json::from_value(config)
-        .with_context(|| format!("{} is not a run of this version", dir.display()))?;
-    config.validate()?;
-    if config.task != task.id {
-        bail!(
-            "--from {source}: that run is of {}, not of {}",
-            config.task,
-            task.id
-        );
-    }
+    let (config, checkpoint) = rollout::open_run(&dir, Some(task))
+        .with_context(|| format!("--from {source} (neither `random` nor such a run)"))?;
     if replay {
         if config.curriculum {
             bail!("--from {source}: a run on a curriculum cannot be replayed");

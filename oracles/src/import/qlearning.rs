@@ -186,25 +186,12 @@ impl Labels<'_> {
                     pair,
                     label: Some(label),
                     teacher: Arc::clone(&teacher),
-                    returns: true_returns(dataset, pair),
+                    returns: dataset.returns(pair),
                 });
             }
         }
         let left_out = self.labels.len() - answers.len();
         dataset.answers.append(&mut answers);
         Ok(left_out)
-    }
-}
-
-/// The true returns of both sides, if the dataset's rewards are true.
-pub(super) fn true_returns(dataset: &Dataset, pair: Pair) -> Option<[f64; 2]> {
-    let sum = |side: Segment| {
-        let view = dataset.trajectories.view(side).ok()?;
-        Some(view.rewards().iter().map(|&r| f64::from(r)).sum())
-    };
-    if dataset.about.true_rewards {
-        Some([sum(pair.left)?, sum(pair.right)?])
-    } else {
-        None
     }
 }
