@@ -1,6 +1,6 @@
 //! `prefbench label`: a teacher's answers about a dataset's segments.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -198,7 +198,7 @@ pub fn session(dataset: &Dataset, segment: usize) -> Session {
 }
 
 /// The critics of a run of the dataset's task.
-fn critics(dir: &PathBuf, dataset: &Dataset) -> Result<Arc<dyn ValueFunction>> {
+fn critics(dir: &Path, dataset: &Dataset) -> Result<Arc<dyn ValueFunction>> {
     let task = dataset::task_of(dataset)?;
     let flag = format!("--expert {}", dir.display());
     let (config, checkpoint) = rollout::open_run(dir, Some(task)).context(flag.clone())?;

@@ -23,6 +23,9 @@ fn label_word(label: Label) -> &'static str {
     }
 }
 
+/// Where a number of a pair belongs.
+type Place = fn(&mut Pair) -> &mut u32;
+
 /// The columns of a side of a pair.
 fn side_columns(side: &str) -> [String; 3] {
     ["episode", "start", "length"].map(|field| format!("{side}_{field}"))
@@ -95,14 +98,14 @@ pub(super) fn read(path: &Path, trajectories: &Trajectories) -> Result<Vec<Answe
         answers.last_mut().ok_or("")?.pair.left.trajectory = e;
         Ok(())
     })?;
-    let set: [(&str, fn(&mut Pair) -> &mut u32); 5] = [
+    let rest: [(&str, Place); 5] = [
         ("left_start", |p| &mut p.left.start),
         ("left_length", |p| &mut p.left.len),
         ("right_episode", |p| &mut p.right.trajectory),
         ("right_start", |p| &mut p.right.start),
         ("right_length", |p| &mut p.right.len),
     ];
-    for (name, place) in set {
+    for (name, place) in rest {
         table.indices(name, |row, value| {
             *place(&mut answers[row].pair) = value;
             Ok(())
