@@ -169,6 +169,9 @@ fn a_folder_is_never_overwritten_and_a_killed_writer_leaves_none() {
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
 }
 
+/// Something done to a dataset's folder.
+type Damage = Box<dyn Fn(&Path)>;
+
 #[test]
 fn what_does_not_fit_is_refused_by_name() {
     let json = |from: &'static str, to: &'static str| {
@@ -192,7 +195,7 @@ fn what_does_not_fit_is_refused_by_name() {
             fs::copy(dir.join(from), dir.join(to)).unwrap();
         }
     };
-    let cases: [(Box<dyn Fn(&Path)>, &str); 9] = [
+    let cases: [(Damage, &str); 9] = [
         (
             Box::new(|dir| fs::remove_file(dir.join("dataset.json")).unwrap()),
             "is this the folder of a dataset?",
