@@ -245,6 +245,20 @@ fn what_inflates_more_than_tenfold() {
     }
 }
 
+/// What fuzzing has found, and what it began with.
+#[test]
+fn seeds_of_the_fuzzer() {
+    let _turn = turn();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/hdf5");
+    for seed in fs::read_dir(folder).unwrap() {
+        let path = seed.unwrap().path();
+        for format in ["d4rl", "robomimic"] {
+            let victim = Victim::new(format, "seed", fs::read(&path).unwrap());
+            victim.check(&path.display());
+        }
+    }
+}
+
 /// A name for each of a million numbers takes more room than the numbers.
 #[test]
 fn one_very_wide_row() {

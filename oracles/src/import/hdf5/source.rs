@@ -92,7 +92,9 @@ impl Meter {
         }
         let (at, near) = &mut self.near;
         let have = *at..*at + near.len() as u64;
-        if offset < have.start || offset + buf.len() as u64 > have.end {
+        let end = offset.checked_add(buf.len() as u64);
+        let end = end.ok_or(ErrorKind::UnexpectedEof)?;
+        if offset < have.start || end > have.end {
             *at = offset - offset % (NEAR / 4);
             near.clear();
             self.file.seek(SeekFrom::Start(*at))?;
