@@ -1,6 +1,7 @@
 //! The human side of preference-based reinforcement learning, simulated: what is compared
 //! ([`Trajectories`], [`Segment`]), what is asked ([`Pair`], chosen by a [`QuerySampler`]) and what
-//! is answered (a [`Label`], given by a [`Teacher`]).
+//! is answered (a [`Label`], given by a [`Teacher`]). A [`Dataset`] keeps all of it on disk; [`import`]
+//! and [`export`] read and write other people's formats.
 //!
 //! The crate depends on no simulator and no learning framework. All randomness comes from named,
 //! counter-based [`Stream`]s that the caller passes in.
