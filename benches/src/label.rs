@@ -70,6 +70,7 @@ pub enum Scheme {
 /// Asks, and stores the answers.
 pub fn label(args: &LabelArgs) -> Result<ExitCode> {
     ensure!(args.queries > 0, "--queries is 0, but must be at least 1");
+    let _alone = Dataset::lock(&args.dataset)?;
     let mut dataset = dataset::read(&args.dataset)?;
     let judge = judge(&args.teacher, &args.set, args.expert.as_ref(), &dataset)?;
     let name = args.name.clone().unwrap_or_else(|| name(args));

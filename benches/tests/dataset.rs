@@ -154,6 +154,24 @@ fn a_dataset_is_made_checked_labelled_and_judged() {
     );
 }
 
+/// Each reads all answers and writes them back with its own.
+#[test]
+fn labels_that_are_made_at_once_are_all_kept() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path();
+    ok(dir, "dataset make reach --episodes 20 --out d");
+    std::thread::scope(|scope| {
+        for i in 0..8 {
+            let line = format!("label d --queries 100 --seed {i} --name n{i}");
+            scope.spawn(move || ok(dir, &line));
+        }
+    });
+    let info = ok(dir, "dataset info d");
+    for i in 0..8 {
+        assert!(info.contains(&format!(" n{i} ")), "{info}");
+    }
+}
+
 #[test]
 fn a_changed_dataset_fails_its_check() {
     let place = tempfile::tempdir().unwrap();

@@ -48,6 +48,10 @@ pub const WORKLOADS: &[(&str, &str)] = &[
         "choices of 1,000 from 10,000 pairs of 50 steps of 24 numbers, 1,000 labelled",
     ),
     (
+        "k-center-noise",
+        "the same where states are white noise, which bounds nothing",
+    ),
+    (
         "state-entropy",
         "steps with 100,000 states of 24 numbers, 5 neighbours, batch 512",
     ),
@@ -64,7 +68,8 @@ pub fn build(name: &str) -> Option<Workload> {
         ("sac-update", "") => Some(sac_update(256, 256)),
         ("reward-update", "") => Some(reward_update()),
         ("relabel", "") => Some(relabel()),
-        ("k-center", "") => Some(k_center()),
+        ("k-center", "") => Some(k_center(1.0)),
+        ("k-center-noise", "") => Some(k_center(0.0)),
         ("state-entropy", "") => Some(state_entropy()),
         _ => None,
     }
@@ -169,8 +174,8 @@ fn relabel() -> Workload {
     Box::new(move || model.relabel(&mut replay))
 }
 
-/// One selection among pairs of random walks.
-fn k_center() -> Workload {
+/// One selection among pairs of random walks (`keep` 1), or of white noise (0).
+fn k_center(keep: f32) -> Workload {
     let mut stream = Stream::new(0, "data");
     let mut walks = Trajectories::new(WALKER, 1);
     let mut state = [0.0; WALKER];
@@ -178,7 +183,8 @@ fn k_center() -> Workload {
         stream.fill_normal(&mut state);
         walks.begin(&state).expect("an episode begins");
         for _ in 0..1_000 {
-            state.iter_mut().for_each(|x| *x += 0.1 * stream.normal());
+            let step = |x: &mut f32| *x = keep * *x + 0.1 * stream.normal();
+            state.iter_mut().for_each(step);
             walks.push(&[0.0], 0.0, &state).expect("a step is stored");
         }
         walks.finish(Ending::Truncated).expect("an episode ends");

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use prefbench_oracles::import::Read;
-use prefbench_oracles::{export, import};
+use prefbench_oracles::{Dataset, export, import};
 
 /// Arguments of `prefbench dataset import`.
 #[derive(Args)]
@@ -67,6 +67,7 @@ pub fn import(args: &ImportArgs) -> Result<ExitCode> {
                     format.id
                 );
             };
+            let _alone = Dataset::lock(dir)?;
             let mut dataset = super::read(dir)?;
             let before = dataset.answers.len();
             let left_out = read(&args.path, &mut dataset, segment)?;

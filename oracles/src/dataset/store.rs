@@ -6,6 +6,7 @@
 
 use std::fmt::Display;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,6 +57,20 @@ impl Dataset {
             let _ = fs::remove_dir_all(&beside);
         }
         written
+    }
+
+    /// Keeps others from changing the answers of the dataset in `dir` until the guard is dropped, and
+    /// waits for those who do: for reading, adding answers and [`Dataset::write_answers`].
+    ///
+    /// # Errors
+    /// If there is no dataset, or it cannot be locked.
+    pub fn lock(dir: &Path) -> Result<fs::File, DatasetError> {
+        let path = dir.join(ABOUT);
+        let fail =
+            |e| DatasetError::new(&path, "", format!("{e}; is this the folder of a dataset?"));
+        let file = fs::File::open(&path).map_err(fail)?;
+        file.lock().map_err(fail)?;
+        Ok(file)
     }
 
     /// Replaces the answers of the dataset in `dir` by these.
@@ -133,7 +148,9 @@ impl Dataset {
             all.extend(about);
         }
         let text = serde_json::to_string_pretty(&value).map_err(|e| fail(&e))?;
-        fs::write(&path, text + "\n").map_err(|e| fail(&e))
+        let mut file = fs::File::create(&path).map_err(|e| fail(&e))?;
+        let written = file.write_all((text + "\n").as_bytes());
+        written.and_then(|()| file.sync_all()).map_err(|e| fail(&e))
     }
 
     fn write_episodes(&self, dir: &Path) -> Result<(), DatasetError> {
