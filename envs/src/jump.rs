@@ -83,6 +83,7 @@ pub(crate) const TASK: Task = Task {
         horizon: 200,
         reward_bounds: Some((0.0, 1.0)),
     },
+    expert: None,
     make: Episode::<Jump>::make,
 };
 

@@ -20,7 +20,7 @@
 //! - observations and rewards are finite and within the [`Spec`]'s bounds;
 //! - misuse and divergence are an [`EnvError`], after which [`reset`](Env::reset) works.
 //!
-//! To add a task, write one file with one `Domain` (learn from `reach.rs`) and add one line to
+//! To add a task, write one file with one `Domain` (learn from `dm_control/walker.rs`) and add one line to
 //! [`TASKS`].
 #![forbid(unsafe_code)]
 
@@ -31,11 +31,10 @@ mod episode;
 mod error;
 #[cfg(test)]
 mod fidelity;
-mod gantry;
 mod gymnasium;
 mod jump;
 mod maze;
-mod reach;
+mod metaworld;
 pub mod reward;
 mod robot;
 mod scene;
@@ -46,6 +45,6 @@ mod world;
 pub use env::{End, Env, Field, Snapshot, Spec, Step};
 pub use error::EnvError;
 pub use scene::{Geom, Role, Shape};
-pub use task::{TASKS, Task, find};
+pub use task::{Expert, TASKS, Task, find};
 pub use vec_env::{EpisodeId, VecEnv, VecError};
 pub use world::Health;

@@ -1,6 +1,6 @@
 //! The registry of tasks.
 
-use crate::{Env, EnvError, Spec, dm_control, gymnasium, jump, maze, reach};
+use crate::{Env, EnvError, Spec, dm_control, gymnasium, jump, maze, metaworld};
 
 /// A registered task: everything a list, a help text or a paper's table says about it.
 #[derive(Debug, Clone, Copy)]
@@ -19,8 +19,13 @@ pub struct Task {
     pub success: &'static str,
     /// The task's promises.
     pub spec: Spec,
+    /// A scripted policy that does the task, from an observation to an action.
+    pub expert: Option<Expert>,
     pub(crate) make: fn(Self) -> Result<Box<dyn Env>, EnvError>,
 }
+
+/// Writes the action for an observation. It remembers nothing, so that it can take over anywhere.
+pub type Expert = fn(obs: &[f32], action: &mut [f32]);
 
 impl Task {
     /// Makes an environment of this task. It needs a [`reset`](Env::reset) before the first step.
@@ -58,7 +63,8 @@ pub const TASKS: &[Task] = &[
     maze::ant::MEDIUM,
     maze::ant::LARGE,
     jump::TASK,
-    reach::TASK,
+    metaworld::reach::TASK,
+    metaworld::button_press::TASK,
 ];
 
 /// The task with this id.

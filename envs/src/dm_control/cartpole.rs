@@ -101,6 +101,7 @@ pub(crate) const SWINGUP: Task = Task {
         horizon: HORIZON,
         reward_bounds: REWARD_BOUNDS,
     },
+    expert: None,
     make: Episode::<Cartpole>::make,
 };
 

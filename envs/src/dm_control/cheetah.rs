@@ -190,6 +190,7 @@ pub(crate) const RUN: Task = Task {
         horizon: HORIZON,
         reward_bounds: REWARD_BOUNDS,
     },
+    expert: None,
     make: Episode::<Cheetah>::make,
 };
 

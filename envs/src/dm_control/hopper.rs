@@ -150,6 +150,7 @@ pub(crate) const HOP: Task = Task {
         horizon: HORIZON,
         reward_bounds: REWARD_BOUNDS,
     },
+    expert: None,
     make: Episode::<Hopper>::make,
 };
 

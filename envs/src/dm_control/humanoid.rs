@@ -335,6 +335,7 @@ pub(crate) const STAND: Task = Task {
         horizon: 1000,
         reward_bounds: Some((0.0, 1.0)),
     },
+    expert: None,
     make: Episode::<Humanoid>::make,
 };
 

@@ -75,6 +75,7 @@ pub(crate) const EASY: Task = Task {
         horizon: HORIZON,
         reward_bounds: REWARD_BOUNDS,
     },
+    expert: None,
     make: Episode::<PointMass>::make,
 };
 

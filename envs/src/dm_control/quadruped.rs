@@ -55,6 +55,7 @@ pub(crate) const WALK: Task = Task {
     reward: "(1 + cosine of tilt) / 2, times forward speed, from 0.5 at rest to 1 at 0.5 m/s",
     success: "none is defined, as in dm_control: always false",
     spec: SPEC,
+    expert: None,
     make: Episode::<Move>::make,
 };
 

@@ -98,6 +98,7 @@ pub(crate) const EASY: Task = Task {
         horizon: HORIZON,
         reward_bounds: REWARD_BOUNDS,
     },
+    expert: None,
     make: Episode::<Reacher>::make,
 };
 

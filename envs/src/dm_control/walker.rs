@@ -192,6 +192,7 @@ pub(crate) const WALK: Task = Task {
         horizon: HORIZON,
         reward_bounds: REWARD_BOUNDS,
     },
+    expert: None,
     make: Episode::<Walker>::make,
 };
 pub(crate) const RUN: Task = Task {

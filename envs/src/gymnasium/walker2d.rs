@@ -172,6 +172,7 @@ pub(crate) const TASK: Task = Task {
         horizon: 1000,
         reward_bounds: None,
     },
+    expert: None,
     make: Episode::<Walker2d>::make,
 };
 

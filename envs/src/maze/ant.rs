@@ -62,6 +62,7 @@ const fn task(id: &'static str, horizon: u32) -> Task {
             horizon,
             reward_bounds: Some((0.0, 1.0)),
         },
+        expert: None,
         make: Episode::<AntMaze>::make,
     }
 }

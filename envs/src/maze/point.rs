@@ -93,6 +93,7 @@ const fn task(id: &'static str, fields: &'static [Field], horizon: u32) -> Task 
             horizon,
             reward_bounds: Some((0.0, 1.0)),
         },
+        expert: None,
         make: Episode::<Point>::make,
     }
 }

@@ -32,7 +32,7 @@ impl From<Impedance> for Limits {
 /// z must be exact, free of rounding: rapier caps friction along its two tangents together, so a
 /// planar robot's least mobility across its plane would claim all friction and leave its feet
 /// sliding.
-fn frame(axis: [f32; 3]) -> (usize, Rotation) {
+pub(crate) fn frame(axis: [f32; 3]) -> (usize, Rotation) {
     let turned_over = [
         [0.0, 1.0, 0.0, 0.0],
         [1.0, 0.0, 0.0, 0.0],

@@ -118,6 +118,8 @@ pub(crate) enum Solid {
     Ball([f32; 3], f32),
     /// Centre, half edges.
     Cuboid([f32; 3], [f32; 3]),
+    /// Centres of the ends, radius.
+    Cylinder([f32; 3], [f32; 3], f32),
     /// Centre, half axes. Touches as a hull of a few dozen points.
     Ellipsoid([f32; 3], [f32; 3]),
 }
@@ -136,24 +138,37 @@ pub(crate) const GEOM: Geom = Geom {
 const GROUND: Group = Group::GROUP_1;
 const ROBOT: Group = Group::GROUP_2;
 
-impl Geom {
-    pub(super) fn collider(&self, offset: Vector) -> ColliderBuilder {
+impl Solid {
+    /// Its collider, in a frame whose origin is at `offset`.
+    pub(crate) fn collider(self, offset: Vector) -> ColliderBuilder {
         let at = |p: [f32; 3]| Vector::from(p) - offset;
-        let builder = match self.solid {
-            Solid::Capsule(a, b, radius) => {
+        match self {
+            Self::Capsule(a, b, radius) => {
                 ColliderBuilder::new(SharedShape::capsule(at(a), at(b), radius))
             }
-            Solid::Pitched(centre, angle, half, radius) => {
+            Self::Pitched(centre, angle, half, radius) => {
                 let reach = Vector::new(libm::sinf(angle), 0.0, libm::cosf(angle)) * half;
                 let centre = at(centre);
                 ColliderBuilder::new(SharedShape::capsule(centre - reach, centre + reach, radius))
             }
-            Solid::Ball(centre, radius) => ColliderBuilder::ball(radius).translation(at(centre)),
-            Solid::Cuboid(centre, half) => {
+            Self::Ball(centre, radius) => ColliderBuilder::ball(radius).translation(at(centre)),
+            Self::Cuboid(centre, half) => {
                 ColliderBuilder::cuboid(half[0], half[1], half[2]).translation(at(centre))
             }
-            Solid::Ellipsoid(centre, half) => ellipsoid(half).translation(at(centre)),
-        };
+            Self::Cylinder(a, b, radius) => {
+                let (a, b) = (at(a), at(b));
+                let turn = Rotation::from_rotation_arc(Vector::Y, (b - a).normalize_or(Vector::Y));
+                ColliderBuilder::cylinder(0.5 * (b - a).length(), radius)
+                    .position(Pose::from_parts((a + b) * 0.5, turn))
+            }
+            Self::Ellipsoid(centre, half) => ellipsoid(half).translation(at(centre)),
+        }
+    }
+}
+
+impl Geom {
+    pub(super) fn collider(&self, offset: Vector) -> ColliderBuilder {
+        let builder = self.solid.collider(offset);
         let builder = match self.solid {
             Solid::Ellipsoid(_, half) => {
                 let [a, b, c] = half.map(|h| h * h);

@@ -22,6 +22,7 @@ const TASK: Task = Task {
         horizon: 5,
         reward_bounds: None,
     },
+    expert: None,
     make: |_| Ok(Box::new(Faulty(u32::MAX))),
 };
 
