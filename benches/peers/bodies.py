@@ -1,4 +1,4 @@
-"""Gymnasium's robots, by the ids of our tasks with the same body. Imports nothing."""
+"""Gymnasium's robots, by the ids of our tasks with the same body; Meta-World's tasks. Imports nothing."""
 
 from typing import Callable, NamedTuple
 
@@ -21,3 +21,9 @@ BODIES = {
     "ant": Body("Ant-v5", "RK4", lambda q: 0.2 <= q[2] <= 1.0),
     "humanoid": Body("Humanoid-v5", "RK4", lambda q: 1.0 < q[2] < 2.0),
 }
+
+META_WORLD = (
+    "reach push pick-place button-press door-open door-close door-unlock drawer-open drawer-close"
+    " window-open window-close sweep-into hammer plate-slide faucet-close bin-picking assembly"
+).split()
+"""Ids of ours that are Meta-World's with `-v3` added."""

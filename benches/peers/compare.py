@@ -22,11 +22,11 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from bodies import BODIES
+from bodies import BODIES, META_WORLD
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-PACKAGES = ("numpy", "mujoco", "gymnasium", "jax", "jaxlib", "optax", "torch")
+PACKAGES = ("numpy", "mujoco", "gymnasium", "metaworld", "jax", "jaxlib", "optax", "torch")
 BUILD = "cargo build --release --workspace --example rate --example throughput"
 CRATES = ("rapier3d", "burn", "burn-flex", "gemm")
 
@@ -53,8 +53,16 @@ def gym(name, implementation, task):
     return Peer(name, "env_step.py", f"{implementation}:{task}", ("numpy", "mujoco", "gymnasium", "imageio"))
 
 
+def meta(name, implementation, task):
+    return Peer(name, "env_step.py", f"{implementation}:{task}", ("metaworld",))
+
+
 def env_step(task):
     """MuJoCo as Gymnasium ships the robot, with Euler where that is another, and Gymnasium."""
+    if task in META_WORLD:
+        yield meta("Meta-World", "metaworld", task)
+        yield meta("its MuJoCo model alone", "metaworld-engine", task)
+        return
     body = BODIES[task]
     yield gym(f"MuJoCo {body.integrator} (as shipped)", "mujoco", task)
     if body.integrator != "Euler":
@@ -165,7 +173,8 @@ def peers_of(workload):
     """None of a task that only we have."""
     name, _, task = workload.partition(":")
     if name in OF_A_TASK:
-        return OF_A_TASK[name](task) if task in BODIES else ()
+        known = task in BODIES or (name == "env-step" and task in META_WORLD)
+        return OF_A_TASK[name](task) if known else ()
     return WORKLOADS[name]
 
 

@@ -5,6 +5,9 @@ with the integrator of Gymnasium's model or with semi-implicit Euler. `gymnasium
 as `gymnasium.make` gives it. The task follows after a colon: `mujoco:walker2d`.
 
 Actions are uniform; an episode ends when the robot is unhealthy, and after 50 steps.
+
+`metaworld` is the task as Meta-World gives it, in episodes of 500 steps, and `metaworld-engine` the C
+engine alone on its model: the target moves, the fingers are driven, no observation and no reward.
 """
 
 import common  # first: it sets thread counts
@@ -94,7 +97,51 @@ def gymnasium_step(task):
     return Work(work)
 
 
+def metaworld_env(task):
+    import metaworld
+
+    env = metaworld.MT1(f"{task}-v3").train_classes[f"{task}-v3"]()
+    env._partially_observable, env._freeze_rand_vec, env.seeded_rand_vec = False, False, True
+    env._set_task_called = True
+    del env.sawyer_observation_space
+    env.seed(0)
+    env.reset()
+    return env
+
+
+def metaworld_step(task):
+    env, age = metaworld_env(task), 0
+    supply = actions(env.action_space)
+
+    def work():
+        nonlocal age
+        env.step(next(supply))
+        age += 1
+        if age == env.max_path_length:
+            env.reset()
+            age = 0
+
+    return Work(work)
+
+
+def metaworld_engine(task):
+    import mujoco
+
+    env = metaworld_env(task)
+    model, data, skip, supply = env.model, env.data, env.frame_skip, actions(env.action_space)
+
+    def work():
+        action = next(supply)
+        data.mocap_pos[0] = np.clip(data.mocap_pos[0] + 0.01 * action[:3], env.mocap_low, env.mocap_high)
+        data.ctrl[:] = action[3], -action[3]
+        mujoco.mj_step(model, data, nstep=skip)
+
+    return Work(work)
+
+
 IMPLEMENTATIONS = {
+    "metaworld": metaworld_step,
+    "metaworld-engine": metaworld_engine,
     "mujoco": lambda task: Work(engine(task)[0]),
     "mujoco-euler": lambda task: Work(engine(task, "mjINT_EULER")[0]),
     "gymnasium": gymnasium_step,

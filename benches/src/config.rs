@@ -38,6 +38,12 @@ pub struct RunConfig {
     /// Train on a curriculum, for tasks that have one: begin easy, harder after each success.
     #[serde(default)]
     pub curriculum: bool,
+    /// Show the learner zeros for the goal, on tasks whose observation has one.
+    #[serde(default)]
+    pub hide_goal: bool,
+    /// Steps of an episode; the task's own where it is not given.
+    #[serde(default)]
+    pub horizon: Option<u32>,
     /// Environment steps.
     pub steps: u64,
     /// Environment steps between two evaluations.
@@ -146,6 +152,8 @@ impl RunConfig {
             device: Device::Flex,
             scale_observations: tier == Tier::Smoke && !gymnasium,
             curriculum: false,
+            hide_goal: false,
+            horizon: Some(task.spec.horizon),
             steps,
             eval_every: if tier == Tier::Smoke { 2_000 } else { 10_000 },
             eval_episodes: 10,
@@ -190,7 +198,16 @@ impl RunConfig {
                 curricula().join(", ")
             );
         }
-        (algorithm.check)(&self.agent, &setup(task, self.tier), self.steps)?;
+        if self.horizon == Some(0) {
+            bail!("`horizon` is 0, but an episode has at least 1 step");
+        }
+        if self.hide_goal && goal_fields(task).next().is_none() {
+            bail!(
+                "`hide_goal` is true, but `{}` does not show a goal; leave it out",
+                task.id
+            );
+        }
+        (algorithm.check)(&self.agent, &setup(&self.task()?, self.tier), self.steps)?;
         self.device.check()?;
         Ok(())
     }
@@ -210,6 +227,15 @@ impl RunConfig {
         Ok(Some((entry.make)(&self.teacher_settings, None)?))
     }
 
+    /// The task with the horizon that is asked for.
+    pub fn task(&self) -> Result<Task> {
+        let task = *envs::find(&self.task)?;
+        Ok(match self.horizon {
+            Some(steps) => task.with_horizon(steps),
+            None => task,
+        })
+    }
+
     /// The start of the run folder's name.
     pub fn prefix(&self) -> String {
         let teacher = self.teacher.as_deref().unwrap_or("none");
@@ -219,8 +245,18 @@ impl RunConfig {
     /// The tree that is hashed and stored.
     pub fn to_json(&self) -> Result<Value> {
         let mut tree = serde_json::to_value(self)?;
-        if let (false, Some(leaves)) = (self.curriculum, tree.as_object_mut()) {
-            leaves.remove("curriculum"); // runs keep the names they had before there were any
+        // What is as it always was is left out, so that runs keep the names they had before it could
+        // be set.
+        let own = envs::find(&self.task)?.spec.horizon;
+        let defaults = [
+            ("curriculum", !self.curriculum),
+            ("hide_goal", !self.hide_goal),
+            ("horizon", self.horizon.is_none_or(|steps| steps == own)),
+        ];
+        if let Some(leaves) = tree.as_object_mut() {
+            for (key, _) in defaults.iter().filter(|(_, default)| *default) {
+                leaves.remove(*key);
+            }
         }
         Ok(tree)
     }
@@ -232,6 +268,14 @@ fn curricula() -> Vec<&'static str> {
         .iter()
         .filter(|t| t.tags.contains(&"curriculum"));
     tagged.map(|t| t.id).collect()
+}
+
+/// Where the observation shows the goal.
+pub fn goal_fields(task: &Task) -> impl Iterator<Item = usize> {
+    let fields = task.spec.fields.iter().enumerate();
+    fields
+        .filter(|(_, f)| f.name.starts_with("goal_"))
+        .map(|(i, _)| i)
 }
 
 fn setup(task: &Task, tier: Tier) -> Setup<'_> {

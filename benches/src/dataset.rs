@@ -50,8 +50,8 @@ pub fn read(dir: &Path) -> Result<Dataset> {
     Ok(Dataset::read(dir)?)
 }
 
-/// The task whose episodes these are, if this prefbench has it in the same version.
-pub fn task_of(dataset: &Dataset) -> Result<&'static Task> {
+/// The task whose episodes these are, with their horizon, if this prefbench has it in the same version.
+pub fn task_of(dataset: &Dataset) -> Result<Task> {
     let about = &dataset.about;
     let id = about.task.as_deref().ok_or_else(|| {
         anyhow!(
@@ -59,7 +59,7 @@ pub fn task_of(dataset: &Dataset) -> Result<&'static Task> {
             about.source
         )
     })?;
-    let task = envs::find(id)?;
+    let task = *envs::find(id)?;
     if about.task_version != Some(task.version) {
         let theirs = about
             .task_version
@@ -69,5 +69,5 @@ pub fn task_of(dataset: &Dataset) -> Result<&'static Task> {
             task.version
         ));
     }
-    Ok(task)
+    Ok(about.horizon.map_or(task, |steps| task.with_horizon(steps)))
 }

@@ -202,7 +202,7 @@ pub fn session(dataset: &Dataset, segment: usize) -> Session {
 fn critics(dir: &Path, dataset: &Dataset) -> Result<Arc<dyn ValueFunction>> {
     let task = dataset::task_of(dataset)?;
     let flag = format!("--expert {}", dir.display());
-    let (config, checkpoint) = rollout::open_run(dir, Some(task)).context(flag.clone())?;
+    let (config, checkpoint) = rollout::open_run(dir, Some(&task)).context(flag.clone())?;
     let learnt = Learnt::new(&config, &checkpoint, dir)?;
     let probe = vec![0.0; task.spec.obs_dim()];
     if learnt.values(&probe, 1).is_none() {

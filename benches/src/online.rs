@@ -8,13 +8,13 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use prefbench_agents::{Build, Dims, Mode, Online, State, Transition, algorithm};
-use prefbench_envs::{self as envs, End, Env, Field, Snapshot, Step};
+use prefbench_envs::{End, Env, Field, Snapshot, Step, Task};
 use prefbench_oracles::{Ending, Episode, Session, Stream, Teacher, ask};
 use prefbench_results::{Checkpoint, EpisodeResult, Eval, Run, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::config::RunConfig;
+use crate::config::{RunConfig, goal_fields};
 use crate::progress::{Progress, Report};
 
 /// Episodes whose mean return a teacher's thresholds refer to (B-Pref).
@@ -120,7 +120,7 @@ struct OnlineRun<'a> {
 
 impl<'a> OnlineRun<'a> {
     fn new(config: &'a RunConfig) -> Result<Self> {
-        let task = envs::find(&config.task)?;
+        let task = config.task()?;
         let dims = Dims {
             obs: task.spec.obs_dim(),
             act: task.spec.action_dim(),
@@ -138,7 +138,7 @@ impl<'a> OnlineRun<'a> {
             teacher: config.make_teacher()?,
             learner: (algorithm::find(&config.algorithm)?.build)(&config.agent, build)?,
             horizon: f64::from(task.spec.horizon),
-            scale: Scale::new(config.scale_observations, task.spec.fields),
+            scale: Scale::new(config, &task),
             observation: vec![0.0; dims.obs],
             action: vec![0.0; dims.act],
             state: Loop {
@@ -379,12 +379,14 @@ impl<'a> OnlineRun<'a> {
     }
 }
 
-/// Maps bounded observation fields onto [−1, 1] before a learner sees them.
+/// Maps bounded observation fields onto [−1, 1], and a hidden goal onto zero, before a learner sees
+/// them.
 struct Scale(Vec<(f32, f32)>);
 
 impl Scale {
     /// Centre and half-width of each field; (0, 1) leaves a field as it is.
-    fn new(wanted: bool, fields: &[Field]) -> Self {
+    fn new(config: &RunConfig, task: &Task) -> Self {
+        let wanted = config.scale_observations;
         let one = |f: &Field| {
             let (centre, half) = (0.5 * (f.high + f.low), 0.5 * (f.high - f.low));
             if wanted && half.is_finite() && half > 0.0 {
@@ -393,7 +395,13 @@ impl Scale {
                 (0.0, 1.0)
             }
         };
-        Self(fields.iter().map(one).collect())
+        let mut scale: Vec<_> = task.spec.fields.iter().map(one).collect();
+        if config.hide_goal {
+            for i in goal_fields(task) {
+                scale[i] = (0.0, f32::INFINITY);
+            }
+        }
+        Self(scale)
     }
 
     fn apply(&self, observation: &mut [f32]) {

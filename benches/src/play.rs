@@ -33,9 +33,12 @@ const SHORTEST_DELAY: f32 = 2.0;
 /// Arguments of `prefbench play`.
 #[derive(Args)]
 pub struct PlayArgs {
-    /// A task, e.g. hopper (random actions), or a run's folder (its latest policy)
+    /// A task, e.g. hopper (random actions, or its expert's), or a run's folder (its latest policy)
     #[arg(required_unless_present = "all")]
     pub what: Option<String>,
+    /// Of a task: the scripted expert acts
+    #[arg(long, conflicts_with = "all")]
+    pub expert: bool,
     /// The episode: a seed of the task, or the number of one of the run's evaluation episodes
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -81,9 +84,10 @@ pub fn play(args: &PlayArgs) -> Result<ExitCode> {
 }
 
 fn one(what: &str, args: &PlayArgs) -> Result<()> {
-    let source = Source::open(what)?;
+    let source = Source::open(what, args.expert)?;
     let mut name = match &source {
         Source::Random(task) => task.id.to_owned(),
+        Source::Expert(task, _) => format!("{}-expert", task.id),
         Source::Policy { dir, .. } => folder_name(dir)?,
     };
     if args.seed != 0 {
@@ -91,6 +95,7 @@ fn one(what: &str, args: &PlayArgs) -> Result<()> {
     }
     let subtitle = match &source {
         Source::Random(_) => format!("random actions, seed {}", args.seed),
+        Source::Expert(..) => format!("scripted expert, seed {}", args.seed),
         Source::Policy { checkpoint, .. } => {
             let step = checkpoint.step;
             format!(

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use prefbench_envs::{self as envs, End, Env, Step, Task};
+use prefbench_envs::{self as envs, End, Env, Expert, Step, Task};
 use prefbench_oracles::Stream;
 use prefbench_results::{Checkpoint, EpisodeResult, Store};
 
@@ -17,8 +17,11 @@ use crate::online;
 /// Arguments of `prefbench rollout`.
 #[derive(Args)]
 pub struct RolloutArgs {
-    /// A run's folder (its latest policy), or a task (random actions)
+    /// A run's folder (its latest policy), or a task (random actions, or its expert's)
     pub what: String,
+    /// Of a task: the scripted expert acts
+    #[arg(long)]
+    pub expert: bool,
     /// Episodes to play; of a run, the first of its own evaluation episodes
     #[arg(long, default_value_t = 1)]
     pub episodes: u64,
@@ -29,7 +32,7 @@ pub struct RolloutArgs {
 
 /// Writes one row a step: episode, step, every observation field, every action, reward, success.
 pub fn rollout(args: &RolloutArgs) -> Result<ExitCode> {
-    let source = Source::open(&args.what)?;
+    let source = Source::open(&args.what, args.expert)?;
     let mut out: Box<dyn Write> = match &args.out {
         Some(path) => {
             let file = File::create(path);
@@ -91,10 +94,12 @@ pub fn open_run(dir: &Path, task: Option<&Task>) -> Result<(RunConfig, Checkpoin
     Ok((config, checkpoint))
 }
 
-/// What acts: chance in a task, or the policy of a run.
+/// What acts: chance or an expert in a task, or the policy of a run.
 pub enum Source {
     /// Uniformly random actions.
-    Random(&'static Task),
+    Random(Task),
+    /// The scripted expert of a task.
+    Expert(Task, Expert),
     /// The deterministic policy of a run's latest checkpoint.
     Policy {
         config: Box<RunConfig>,
@@ -105,10 +110,14 @@ pub enum Source {
 
 impl Source {
     /// The task of this name, or the run in this folder. (For a folder named like a task: `./reach`.)
-    pub fn open(what: &str) -> Result<Self> {
+    pub fn open(what: &str, expert: bool) -> Result<Self> {
         let dir = Path::new(what);
         match envs::find(what) {
-            Ok(task) => Ok(Self::Random(task)),
+            Ok(task) if expert => Ok(Self::Expert(*task, expert_of(task)?)),
+            Ok(task) => Ok(Self::Random(*task)),
+            Err(_) if expert && dir.is_dir() => {
+                bail!("--expert goes with a task; {what} is a run, whose policy acts")
+            }
             Err(_) if dir.is_dir() => {
                 let (config, checkpoint) = open_run(dir, None)?;
                 Ok(Self::Policy {
@@ -124,10 +133,10 @@ impl Source {
     }
 
     /// The task that is played.
-    pub fn task(&self) -> Result<&'static Task> {
+    pub fn task(&self) -> Result<Task> {
         Ok(match self {
-            Self::Random(task) => task,
-            Self::Policy { config, .. } => envs::find(&config.task)?,
+            Self::Random(task) | Self::Expert(task, _) => *task,
+            Self::Policy { config, .. } => config.task()?,
         })
     }
 
@@ -136,6 +145,9 @@ impl Source {
         let task = self.task()?;
         match self {
             Self::Random(_) => Ok(numbers.map(|seed| Episode::random(task, seed)).collect()),
+            Self::Expert(_, expert) => numbers
+                .map(|seed| Episode::of_expert(task, *expert, seed, |_| ()))
+                .collect(),
             Self::Policy {
                 config,
                 checkpoint,
@@ -162,15 +174,28 @@ impl Source {
     }
 }
 
+/// The task's scripted expert.
+pub fn expert_of(task: &Task) -> Result<Expert> {
+    task.expert.with_context(|| {
+        let known = envs::TASKS.iter().filter(|t| t.expert.is_some());
+        let known: Vec<_> = known.map(|t| t.id).collect();
+        format!(
+            "{} has no scripted expert; these have one: {}",
+            task.id,
+            known.join(", ")
+        )
+    })
+}
+
 /// A seed and actions, which determine every bit of an episode.
 pub struct Episode {
-    pub task: &'static Task,
+    pub task: Task,
     pub seed: u64,
     pub actions: Vec<Vec<f32>>,
 }
 
 impl Episode {
-    fn random(task: &'static Task, seed: u64) -> Self {
+    fn random(task: Task, seed: u64) -> Self {
         let mut stream = Stream::new(seed, "play");
         let mut action = || {
             let mut action = vec![0.0; task.spec.action_dim()];
@@ -182,6 +207,34 @@ impl Episode {
             seed,
             actions: (0..task.spec.horizon).map(|_| action()).collect(),
         }
+    }
+
+    /// Of the task's expert, whose actions `alter` may change.
+    pub fn of_expert(
+        task: Task,
+        expert: Expert,
+        seed: u64,
+        mut alter: impl FnMut(&mut [f32]),
+    ) -> Result<Self> {
+        let mut env = task.make()?;
+        let mut observation = vec![0.0; task.spec.obs_dim()];
+        let mut actions = Vec::new();
+        env.reset(seed, &mut observation)?;
+        loop {
+            let mut action = vec![0.0; task.spec.action_dim()];
+            expert(&observation, &mut action);
+            alter(&mut action);
+            let end = env.step(&action, &mut observation)?.end;
+            actions.push(action);
+            if end != End::No {
+                break;
+            }
+        }
+        Ok(Self {
+            task,
+            seed,
+            actions,
+        })
     }
 
     /// Begins to play it in an environment of its own.

@@ -35,6 +35,13 @@ impl Task {
     pub fn make(&self) -> Result<Box<dyn Env>, EnvError> {
         (self.make)(*self)
     }
+
+    /// The task with episodes of so many steps instead of its own, at least one.
+    #[must_use]
+    pub fn with_horizon(mut self, steps: u32) -> Self {
+        self.spec.horizon = steps.max(1);
+        self
+    }
 }
 
 /// Every task, in the order in which documentation lists them.

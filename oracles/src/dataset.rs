@@ -43,6 +43,9 @@ pub struct About {
     pub task: Option<String>,
     /// The task's version.
     pub task_version: Option<u32>,
+    /// Steps of an episode, where they are not the task's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub horizon: Option<u32>,
     /// A name for each number of an observation.
     pub observation: Vec<String>,
     /// A name for each number of an action.

@@ -24,7 +24,7 @@ const WALKER: usize = 24;
 const TRANSITIONS: usize = 20_000;
 /// Steps of a synthetic episode.
 const EPISODE: usize = 500;
-/// Control steps after which an episode of `env-step` is cut short.
+/// Control steps after which an episode of `env-step` is cut short, on a robot of Gymnasium's.
 const RESET_EVERY: u32 = 50;
 /// The task of `env-step` and `reset` when the name says none.
 const TASK: &str = "hopper";
@@ -85,6 +85,10 @@ fn env_step(task: &Task) -> Workload {
     let mut obs = vec![0.0; task.spec.obs_dim()];
     let mut actions = Stream::new(0, "actions");
     let mut action = vec![0.0; task.spec.action_dim()];
+    let limit = match task.family {
+        "gymnasium" => RESET_EVERY,
+        _ => task.spec.horizon,
+    };
     let (mut age, mut episode) = (0, 0);
     let mut reset = move |env: &mut Box<dyn Env>, obs: &mut [f32]| {
         episode += 1;
@@ -95,7 +99,7 @@ fn env_step(task: &Task) -> Workload {
         actions.fill_uniform(&mut action, -1.0, 1.0);
         let step = env.step(&action, &mut obs).expect("the step is sound");
         age += 1;
-        if step.end != End::No || age == RESET_EVERY {
+        if step.end != End::No || age == limit {
             reset(&mut env, &mut obs);
             age = 0;
         }

@@ -22,8 +22,9 @@ pub struct MakeArgs {
     /// Folder to write
     #[arg(long)]
     pub out: PathBuf,
-    /// What acts, repeatable (equal shares): `random`, a run's folder (its deterministic policy), or
-    /// `replay:` and a run's folder (the episodes of its training, from the first on)
+    /// What acts, repeatable (equal shares): `random`, `expert` (the task's scripted one), a run's
+    /// folder (its deterministic policy), or `replay:` and a run's folder (the episodes of its training,
+    /// from the first on)
     #[arg(long = "from", value_name = "SOURCE", default_value = "random")]
     pub from: Vec<String>,
     /// Episodes in all
@@ -35,6 +36,9 @@ pub struct MakeArgs {
     /// Share of a policy's actions that are uniformly random instead
     #[arg(long, default_value_t = 0.0)]
     pub random: f64,
+    /// Steps of an episode [default: the task's own]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub horizon: Option<u32>,
     /// Seed of episodes and noise
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -49,7 +53,8 @@ struct Plan {
 
 /// Records the episodes and writes the dataset.
 pub fn make(args: &MakeArgs) -> Result<ExitCode> {
-    let task = envs::find(&args.task)?;
+    let task = *envs::find(&args.task)?;
+    let task = &args.horizon.map_or(task, |steps| task.with_horizon(steps));
     ensure!(args.episodes > 0, "--episodes is 0, but must be at least 1");
     ensure!(
         args.noise >= 0.0 && args.noise.is_finite(),
@@ -113,13 +118,19 @@ fn empty(task: &Task, args: &MakeArgs) -> Dataset {
         args.episodes,
         args.seed
     );
-    for (flag, value) in [("noise", f64::from(args.noise)), ("random", args.random)] {
+    let horizon = args.horizon.unwrap_or_default();
+    for (flag, value) in [
+        ("noise", f64::from(args.noise)),
+        ("random", args.random),
+        ("horizon", f64::from(horizon)),
+    ] {
         if value > 0.0 {
             source += &format!(" --{flag} {value}");
         }
     }
     Dataset {
         about: About {
+            horizon: args.horizon,
             task: Some(task.id.to_owned()),
             task_version: Some(task.version),
             observation: words(&mut task.spec.fields.iter().map(|f| f.name)),
@@ -137,7 +148,7 @@ fn empty(task: &Task, args: &MakeArgs) -> Dataset {
 /// Gives `each` the plans of one source, of which the dataset's first is number `first`.
 fn plans(
     source: &str,
-    task: &'static Task,
+    task: &Task,
     args: &MakeArgs,
     first: u64,
     count: usize,
@@ -166,12 +177,35 @@ fn plans(
         }
         return Ok(());
     }
+    let mut alter = |noise: &mut Stream, action: &mut [f32]| {
+        if noise.chance(args.random) {
+            return noise.fill_uniform(action, -1.0, 1.0);
+        }
+        for a in action {
+            *a = (*a + args.noise * noise.normal()).clamp(-1.0, 1.0);
+        }
+    };
+    if source == "expert" {
+        let expert = rollout::expert_of(task)?;
+        for (seed, mut noise) in numbers {
+            let episode =
+                rollout::Episode::of_expert(*task, expert, seed, |a| alter(&mut noise, a))?;
+            let policy = Arc::clone(&policy);
+            each(Plan {
+                seed,
+                actions: episode.actions,
+                policy,
+            })?;
+        }
+        return Ok(());
+    }
     let (dir, replay) = match source.strip_prefix("replay:") {
         Some(dir) => (PathBuf::from(dir), true),
         None => (PathBuf::from(source), false),
     };
-    let (config, checkpoint) = rollout::open_run(&dir, Some(task))
-        .with_context(|| format!("--from {source} (neither `random` nor such a run)"))?;
+    let (config, checkpoint) = rollout::open_run(&dir, Some(task)).with_context(|| {
+        format!("--from {source} (neither `random` nor `expert` nor such a run)")
+    })?;
     if replay {
         if config.curriculum {
             bail!("--from {source}: a run on a curriculum cannot be replayed");
@@ -196,18 +230,14 @@ fn plans(
     let mut player = Player::new(&config, &checkpoint, &dir)?;
     for (seed, mut noise) in numbers {
         let mut actions = Vec::new();
-        let alter = |action: &mut [f32]| {
-            if noise.chance(args.random) {
-                return noise.fill_uniform(action, -1.0, 1.0);
-            }
-            for a in action {
-                *a = (*a + args.noise * noise.normal()).clamp(-1.0, 1.0);
-            }
-        };
-        player.play(seed, alter, |_, action, _| {
-            actions.push(action.to_vec());
-            Ok(())
-        })?;
+        player.play(
+            seed,
+            |action| alter(&mut noise, action),
+            |_, action, _| {
+                actions.push(action.to_vec());
+                Ok(())
+            },
+        )?;
         let policy = Arc::clone(&policy);
         each(Plan {
             seed,
