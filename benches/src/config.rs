@@ -527,6 +527,36 @@ mod tests {
     }
 
     #[test]
+    fn horizon_and_goal_can_be_chosen_and_name_other_runs() {
+        let tree = |set: &[&str]| resolve("", set).unwrap().to_json().unwrap();
+        let own = resolve("", &[]).unwrap().task().unwrap().spec.horizon;
+        assert_eq!(
+            tree(&[]),
+            tree(&["hide_goal=false", &format!("horizon={own}")])
+        );
+        assert!(tree(&[]).get("horizon").is_none());
+        assert_ne!(tree(&[]), tree(&["horizon=250"]));
+        assert_ne!(tree(&[]), tree(&["hide_goal=true"]));
+        let short = resolve("", &["horizon=250"]).unwrap();
+        assert_eq!(short.task().unwrap().spec.horizon, 250);
+        // What is stored reads back as what it was.
+        let read: RunConfig = serde_json::from_value(tree(&["horizon=250"])).unwrap();
+        assert_eq!(read, short);
+
+        assert!(message("", &["horizon=0"]).contains("at least 1 step"));
+        let flags = Flags {
+            task: Some("hopper".into()),
+            algorithm: Some("sac".into()),
+            ..Flags::default()
+        };
+        let e = RunConfig::resolve(&"hide_goal = true".parse().unwrap(), &flags).unwrap_err();
+        assert!(
+            e.to_string().contains("`hopper` does not show a goal"),
+            "{e}"
+        );
+    }
+
+    #[test]
     fn a_teacher_is_refused_where_none_is_needed() {
         let flags = Flags {
             task: Some("reach".into()),

@@ -156,6 +156,36 @@ fn a_dataset_is_made_checked_labelled_and_judged() {
 
 /// Each reads all answers and writes them back with its own.
 #[test]
+fn an_expert_makes_episodes_of_any_horizon() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path();
+    ok(
+        dir,
+        "dataset make button-press --from expert --from random --episodes 4 --noise 0.1 --horizon 120 --out d",
+    );
+    let checked = ok(dir, "dataset check d --episodes 4");
+    for part in ["4 episodes, 480 transitions", "ok: 4 episodes replayed"] {
+        assert!(checked.contains(part), "{checked}\nlacks {part}");
+    }
+    let rows = ok(dir, "rollout button-press --expert");
+    let succeeded = rows.lines().filter(|row| row.ends_with(",true")).count();
+    assert!(
+        succeeded > 100,
+        "the expert holds success for {succeeded} steps"
+    );
+    for line in [
+        "dataset make hopper --from expert --out x",
+        "rollout hopper --expert",
+    ] {
+        let e = refused(dir, line);
+        assert!(
+            e.contains("hopper has no scripted expert") && e.contains("reach"),
+            "{e}"
+        );
+    }
+}
+
+#[test]
 fn labels_that_are_made_at_once_are_all_kept() {
     let place = tempfile::tempdir().unwrap();
     let dir = place.path();
