@@ -8,6 +8,7 @@
 //! rest, not with 50 steps towards it. Each file names its own.
 
 pub(crate) mod button_press;
+pub(crate) mod drawer;
 mod hand;
 mod prop;
 pub(crate) mod reach;
@@ -15,6 +16,7 @@ mod reward;
 mod tabletop;
 #[cfg(test)]
 mod tests;
+pub(crate) mod window;
 
 use std::array::from_fn;
 use tabletop::OBSERVATION;

@@ -72,6 +72,10 @@ pub const TASKS: &[Task] = &[
     jump::TASK,
     metaworld::reach::TASK,
     metaworld::button_press::TASK,
+    metaworld::drawer::OPEN,
+    metaworld::drawer::CLOSE,
+    metaworld::window::OPEN,
+    metaworld::window::CLOSE,
 ];
 
 /// The task with this id.
