@@ -11,7 +11,8 @@
 //! never changes, so all its evaluations count: one alone can be off by several points of a
 //! hundred. A table's row of `random`, which takes the last, is therefore near 0 and not at it.
 //!
-//! A reference holds for one version of its task: scores of another version are not normalised.
+//! A reference holds for one version of its task, with its own horizon and its goal shown: scores of
+//! another version, or under another `horizon` or `hide_goal`, are not normalised.
 //! Intervals of normalised scores are those of the scores: they take the reference as exact.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,7 +100,16 @@ pub fn find(task: &str, version: u64) -> Option<&'static Reference> {
 /// The one of `references` that holds for a run; `None` too if its config has no `task_version`.
 #[must_use]
 pub fn of_run<'a>(references: &'a [Reference], run: &RunInfo) -> Option<&'a Reference> {
+    if changed(run).is_some() {
+        return None;
+    }
     among(references, &run.task, version(run)?)
+}
+
+/// The setting by which a run's task is not the task as it is. Runs tell such settings only then.
+fn changed(run: &RunInfo) -> Option<&'static str> {
+    let set = |key: &&str| run.config.get(*key).is_some();
+    ["horizon", "hide_goal"].into_iter().find(set)
 }
 
 fn among<'a>(references: &'a [Reference], task: &str, version: u64) -> Option<&'a Reference> {
@@ -155,6 +165,10 @@ fn of_task(task: &str, groups: &[&Group<'_>]) -> Result<Reference, Error> {
     };
     let mut versions = BTreeSet::new();
     for run in groups.iter().flat_map(|group| &group.runs) {
+        if let Some(key) = changed(&run.info) {
+            let dir = run.dir.display();
+            return Err(refuse(format!("{dir} has a `{key}` of its own")));
+        }
         match version(&run.info) {
             Some(version) => versions.insert(version),
             None => {
