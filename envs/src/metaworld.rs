@@ -10,6 +10,7 @@
 pub(crate) mod button_press;
 pub(crate) mod drawer;
 mod hand;
+pub(crate) mod plate_slide;
 mod prop;
 pub(crate) mod reach;
 mod reward;

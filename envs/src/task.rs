@@ -76,6 +76,7 @@ pub const TASKS: &[Task] = &[
     metaworld::drawer::CLOSE,
     metaworld::window::OPEN,
     metaworld::window::CLOSE,
+    metaworld::plate_slide::TASK,
 ];
 
 /// The task with this id.
