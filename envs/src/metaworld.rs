@@ -7,11 +7,16 @@
 //! balls, capsules and cylinders where the original has meshes; an episode starts with the hand at
 //! rest, not with 50 steps towards it. Each file names its own.
 
+pub(crate) mod bin_picking;
 pub(crate) mod button_press;
+mod grasp;
 mod hand;
+pub(crate) mod pick_place;
 mod prop;
+pub(crate) mod push;
 pub(crate) mod reach;
 mod reward;
+pub(crate) mod sweep_into;
 mod tabletop;
 #[cfg(test)]
 mod tests;

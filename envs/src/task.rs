@@ -64,7 +64,11 @@ pub const TASKS: &[Task] = &[
     maze::ant::LARGE,
     jump::TASK,
     metaworld::reach::TASK,
+    metaworld::push::TASK,
+    metaworld::pick_place::TASK,
     metaworld::button_press::TASK,
+    metaworld::sweep_into::TASK,
+    metaworld::bin_picking::TASK,
 ];
 
 /// The task with this id.

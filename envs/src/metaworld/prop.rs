@@ -60,6 +60,33 @@ impl Thing {
         Self(body)
     }
 
+    /// A body of this mass (kg) and inertia (about its axes, kg m²), centred in its frame.
+    pub fn heavy(
+        world: &mut World,
+        mass: f32,
+        inertia: [f32; 3],
+        solids: &[ColliderBuilder],
+    ) -> Self {
+        let mass = MassProperties::new(Vector::ZERO, mass, inertia.into());
+        let body = RigidBodyBuilder::dynamic()
+            .can_sleep(false)
+            .additional_mass_properties(mass);
+        let body = world.0.insert_body(body);
+        for solid in solids {
+            world.0.insert_collider(solid.clone(), Some(body));
+        }
+        if let Some(b) = world.0.bodies.get_mut(body) {
+            b.recompute_mass_properties_from_colliders(&world.0.colliders);
+        }
+        Self(body)
+    }
+
+    /// Meta-World's puck: radius and half height 2 cm, an inertia six times a cylinder's.
+    pub fn puck(world: &mut World) -> Self {
+        let solid = Solid::Cylinder([0.0, 0.0, -0.02], [0.0, 0.0, 0.02], 0.02);
+        Self::heavy(world, 0.75, [8.80012e-4; 3], &[collider(solid)])
+    }
+
     pub fn put(self, world: &mut World, pose: Pose) {
         put(world, self.0, pose);
     }
