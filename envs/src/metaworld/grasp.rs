@@ -5,16 +5,15 @@ use super::{View, approach};
 
 /// Openings of fingers that hold it.
 const HELD: (f32, f32) = (0.45, 0.56);
-/// The left finger closes by 3 cm only, and gives way where what is held lags behind: so it begins
-/// nearer, m.
-const SHIFT: f32 = 0.01;
+/// Where the hand should be from something heavy, m: what is held lags behind and the fingers give
+/// way, of which the left one closes by 3 cm only.
+pub(super) const HEAVY: f32 = -0.01;
 
-/// Takes hold of the object from above, the hand where it would hold one at `at`. True once it does;
-/// then the action is the caller's.
-pub(super) fn take(view: &View, action: &mut [f32], at: [f32; 3]) -> bool {
+/// Takes hold of the object from above, the hand at `x` and `y`. True once it does; then the action is
+/// the caller's.
+pub(super) fn take(view: &View, action: &mut [f32], [x, y]: [f32; 2]) -> bool {
     let hand = view.hand;
-    // Tips 1 cm below its middle.
-    let [x, y, z] = [at[0], at[1] - SHIFT, at[2] + TIP - 0.01];
+    let z = view.object[2] + TIP - 0.01; // tips 1 cm below its middle
     let off = (hand[0] - x).hypot(hand[1] - y);
     let above = hand[2] - z;
     let (to, grip) = if off > 0.03 && above < 0.05 {
@@ -24,7 +23,8 @@ pub(super) fn take(view: &View, action: &mut [f32], at: [f32; 3]) -> bool {
     } else if above > 0.01 {
         ([x, y, z], -1.0)
     } else if view.opening > HELD.1 {
-        ([x, y, z], 1.0)
+        // Rising a bit: fingers that press down on it would jam.
+        ([x, y, z + 0.003], 1.0)
     } else if view.opening < HELD.0 {
         ([x, y, z + 0.1], -1.0)
     } else {
@@ -34,10 +34,10 @@ pub(super) fn take(view: &View, action: &mut [f32], at: [f32; 3]) -> bool {
     false
 }
 
-/// Takes an object that is held to `to`, not too fast.
-pub(super) fn carry(view: &View, action: &mut [f32], to: [f32; 3]) {
+/// Takes an object that is held to `to`, at this share of the full speed at most.
+pub(super) fn carry(view: &View, action: &mut [f32], to: [f32; 3], speed: f32) {
     for i in 0..3 {
-        action[i] = (10.0 * (to[i] - view.object[i])).clamp(-0.5, 0.5);
+        action[i] = (10.0 * (to[i] - view.object[i])).clamp(-speed, speed);
     }
     action[3] = 1.0;
 }

@@ -197,6 +197,11 @@ pub(crate) struct Tabletop<S> {
 }
 
 impl<S: Scene> Tabletop<S> {
+    #[cfg(test)]
+    pub(super) fn scene(&self) -> &S {
+        &self.scene
+    }
+
     fn frame(&self, world: &World) -> [f32; FRAME] {
         let mut frame = [0.0; FRAME];
         frame[..3].copy_from_slice(&self.hand.position(world));
