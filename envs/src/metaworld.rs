@@ -7,17 +7,22 @@
 //! balls, capsules and cylinders where the original has meshes; an episode starts with the hand at
 //! rest, not with 50 steps towards it. Each file names its own.
 
+pub(crate) mod bin_picking;
 pub(crate) mod button_press;
 pub(crate) mod drawer;
+mod grasp;
 mod hand;
+pub(crate) mod pick_place;
 pub(crate) mod plate_slide;
 mod prop;
+pub(crate) mod push;
 pub(crate) mod reach;
 mod reward;
+pub(crate) mod sweep_into;
 mod tabletop;
+pub(crate) mod window;
 #[cfg(test)]
 mod tests;
-pub(crate) mod window;
 
 use std::array::from_fn;
 use tabletop::OBSERVATION;

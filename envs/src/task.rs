@@ -71,12 +71,16 @@ pub const TASKS: &[Task] = &[
     maze::ant::LARGE,
     jump::TASK,
     metaworld::reach::TASK,
+    metaworld::push::TASK,
+    metaworld::pick_place::TASK,
     metaworld::button_press::TASK,
     metaworld::drawer::OPEN,
     metaworld::drawer::CLOSE,
     metaworld::window::OPEN,
     metaworld::window::CLOSE,
+    metaworld::sweep_into::TASK,
     metaworld::plate_slide::TASK,
+    metaworld::bin_picking::TASK,
 ];
 
 /// The task with this id.

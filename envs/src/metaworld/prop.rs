@@ -40,6 +40,10 @@ pub(super) fn point(world: &World, body: RigidBodyHandle, local: [f32; 3]) -> [f
     pose.map_or([f32::NAN; 3], |pose| (pose * Vector::from(local)).into())
 }
 
+/// Of turning, 1/s: for MuJoCo's torsional friction, and because contacts with its curved side are
+/// off by 0.1 mm in rapier, which alone would make a puck on its side roll off.
+const PUCK_DAMPING: f32 = 2.0;
+
 /// A body that moves freely.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Thing(pub RigidBodyHandle);
@@ -58,6 +62,37 @@ impl Thing {
             b.recompute_mass_properties_from_colliders(&world.0.colliders);
         }
         Self(body)
+    }
+
+    /// A body of this mass (kg) and inertia (about its axes, kg m²), centred in its frame.
+    pub fn heavy(
+        world: &mut World,
+        mass: f32,
+        inertia: [f32; 3],
+        solids: &[ColliderBuilder],
+    ) -> Self {
+        let mass = MassProperties::new(Vector::ZERO, mass, inertia.into());
+        let body = RigidBodyBuilder::dynamic()
+            .can_sleep(false)
+            .additional_mass_properties(mass);
+        let body = world.0.insert_body(body);
+        for solid in solids {
+            world.0.insert_collider(solid.clone(), Some(body));
+        }
+        if let Some(b) = world.0.bodies.get_mut(body) {
+            b.recompute_mass_properties_from_colliders(&world.0.colliders);
+        }
+        Self(body)
+    }
+
+    /// Meta-World's puck: radius and half height 2 cm, an inertia six times a cylinder's.
+    pub fn puck(world: &mut World) -> Self {
+        let solid = Solid::Cylinder([0.0, 0.0, -0.02], [0.0, 0.0, 0.02], 0.02);
+        let puck = Self::heavy(world, 0.75, [8.80012e-4; 3], &[collider(solid)]);
+        if let Some(body) = world.0.bodies.get_mut(puck.0) {
+            body.set_angular_damping(PUCK_DAMPING);
+        }
+        puck
     }
 
     pub fn put(self, world: &mut World, pose: Pose) {

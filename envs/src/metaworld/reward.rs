@@ -16,6 +16,29 @@ pub(super) fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
     (square(0) + square(1) + square(2)).sqrt()
 }
 
+/// The fingers on both sides of an object, the middles of their pads as far from it as `bounds` say, m.
+/// Where a task has a grasp of its own, the margins follow the pads.
+pub(super) fn flanked(seen: &Seen, object: [f64; 3], bounds: (f64, f64)) -> f64 {
+    let [right, left] = [object[1] - seen.pads[0], seen.pads[1] - object[1]];
+    let [right, left] =
+        [right, left].map(|gap| tolerance(gap, bounds, (gap.abs() - 0.05).abs(), LongTail));
+    and(right, left)
+}
+
+/// The tip beside an object or at it, seen along y, within `bound` m, for an object that began at
+/// `start` when the tip was at `tcp_start`.
+pub(super) fn across(
+    seen: &Seen,
+    object: [f64; 3],
+    start: [f64; 3],
+    tcp_start: [f64; 3],
+    bound: f64,
+) -> f64 {
+    let flat = |a: [f64; 3], b: [f64; 3]| (a[0] - b[0]).hypot(a[2] - b[2]);
+    let margin = flat(start, tcp_start) - bound;
+    tolerance(flat(seen.tcp, object), (0.0, bound), margin, LongTail)
+}
+
 /// How close to grasping an object the hand is, from 0 to 1: the fingers on both sides of it, then
 /// closing. Meta-World's `_gripper_caging_reward`, with its names.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -46,13 +69,7 @@ impl Caging {
             let bounds = (self.obj_radius, self.pad_success_thresh);
             tolerance((pad - object[1]).abs(), bounds, margin, LongTail)
         });
-        let flat = |a: [f64; 3], b: [f64; 3]| (a[0] - b[0]).hypot(a[2] - b[2]);
-        let across = tolerance(
-            flat(seen.tcp, object),
-            (0.0, self.xz_thresh),
-            flat(start, tcp_start) - self.xz_thresh,
-            LongTail,
-        );
+        let across = across(seen, object, start, tcp_start, self.xz_thresh);
         let caging = and(and(sides[0], sides[1]), across);
         let effort = self.desired_gripper_effort;
         let closing = seen.action[3].max(0.0).min(effort) / effort;

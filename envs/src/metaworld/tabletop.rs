@@ -18,13 +18,15 @@ const ACTION_SCALE: f32 = 0.01;
 /// Where the hand's target may be at most, m.
 const HAND_HIGH: [f32; 3] = [0.5, 1.0, 0.5];
 /// Half sizes and centres, m: the table, whose top is at z = 0, and the walls around it.
-const TABLE: [([f32; 3], [f32; 3]); 5] = [
+const TABLE: &[([f32; 3], [f32; 3])] = &[
     ([0.7, 0.4, 0.1], [0.0, 0.6, -0.1]),
     ([0.7, 0.01, 0.06], [0.0, 0.21, 0.06]),
     ([0.7, 0.01, 0.06], [0.0, 0.99, 0.06]),
     ([0.01, 0.38, 0.06], [-0.69, 0.6, 0.06]),
     ([0.01, 0.38, 0.06], [0.69, 0.6, 0.06]),
 ];
+/// Where what falls off the table stays, m.
+const FLOOR: f32 = -0.913;
 
 pub(super) const ACTIONS: &[&str] = &["target_dx", "target_dy", "target_dz", "grip"];
 
@@ -40,6 +42,8 @@ pub(crate) trait Scene: Clone + Send + Serialize + DeserializeOwned + 'static {
     const HAND: [f32; 3] = [0.0, 0.6, 0.2];
     /// Where its target may be at least, m.
     const HAND_LOW: [f32; 3] = [-0.5, 0.4, 0.05];
+    /// Half sizes and centres of what the things stand on, m.
+    const TABLE: &'static [([f32; 3], [f32; 3])] = TABLE;
     /// The draw of an episode, number by number from low to high.
     const DRAW: &'static [[f32; 2]];
 
@@ -193,6 +197,11 @@ pub(crate) struct Tabletop<S> {
 }
 
 impl<S: Scene> Tabletop<S> {
+    #[cfg(test)]
+    pub(super) fn scene(&self) -> &S {
+        &self.scene
+    }
+
     fn frame(&self, world: &World) -> [f32; FRAME] {
         let mut frame = [0.0; FRAME];
         frame[..3].copy_from_slice(&self.hand.position(world));
@@ -222,12 +231,18 @@ impl<S: Scene> Domain for Tabletop<S> {
         let p = &mut world.0.integration_parameters;
         p.num_solver_iterations = S::ITERATIONS;
         p.friction_in_bias_pass = S::ITERATIONS > 1;
-        for ([x, y, z], centre) in TABLE {
-            let part = ColliderBuilder::cuboid(x, y, z)
-                .translation(centre.into())
+        let mut fix = |solid: ColliderBuilder, at: [f32; 3]| {
+            let solid = solid
+                .translation(at.into())
+                .friction(1.0)
                 .friction_combine_rule(CoefficientCombineRule::Max);
-            world.0.insert(RigidBodyBuilder::fixed(), part);
+            world.0.insert(RigidBodyBuilder::fixed(), solid);
+        };
+        for &([x, y, z], centre) in S::TABLE {
+            fix(ColliderBuilder::cuboid(x, y, z), centre);
         }
+        let floor = SharedShape::halfspace(Vector::Z);
+        fix(ColliderBuilder::new(floor), [0.0, 0.0, FLOOR]);
         let refused = |what| EnvError::Build {
             task: task.id,
             what,
