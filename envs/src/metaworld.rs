@@ -8,6 +8,7 @@
 //! rest, not with 50 steps towards it. Each file names its own.
 
 pub(crate) mod button_press;
+pub(crate) mod door;
 mod hand;
 mod prop;
 pub(crate) mod reach;

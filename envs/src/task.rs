@@ -65,6 +65,8 @@ pub const TASKS: &[Task] = &[
     jump::TASK,
     metaworld::reach::TASK,
     metaworld::button_press::TASK,
+    metaworld::door::DOOR_OPEN,
+    metaworld::door::DOOR_CLOSE,
 ];
 
 /// The task with this id.
