@@ -9,6 +9,7 @@
 
 pub(crate) mod bin_picking;
 pub(crate) mod button_press;
+pub(crate) mod door;
 pub(crate) mod drawer;
 mod grasp;
 mod hand;

@@ -74,6 +74,8 @@ pub const TASKS: &[Task] = &[
     metaworld::push::TASK,
     metaworld::pick_place::TASK,
     metaworld::button_press::TASK,
+    metaworld::door::DOOR_OPEN,
+    metaworld::door::DOOR_CLOSE,
     metaworld::drawer::OPEN,
     metaworld::drawer::CLOSE,
     metaworld::window::OPEN,
