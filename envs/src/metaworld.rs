@@ -9,6 +9,8 @@
 
 pub(crate) mod button_press;
 pub(crate) mod door;
+pub(crate) mod door_unlock;
+pub(crate) mod faucet_close;
 mod hand;
 mod prop;
 pub(crate) mod reach;

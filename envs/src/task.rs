@@ -67,6 +67,8 @@ pub const TASKS: &[Task] = &[
     metaworld::button_press::TASK,
     metaworld::door::DOOR_OPEN,
     metaworld::door::DOOR_CLOSE,
+    metaworld::door_unlock::TASK,
+    metaworld::faucet_close::TASK,
 ];
 
 /// The task with this id.

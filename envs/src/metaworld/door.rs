@@ -301,13 +301,16 @@ fn open(obs: &[f32], action: &mut [f32]) {
 fn close(obs: &[f32], action: &mut [f32]) {
     let view = View::of(obs);
     let door = Turned::of(&view);
-    let aligned = door.hand[0].abs() < 0.03 && (view.hand[2] - view.object[2]).abs() < 0.03;
-    let to = if aligned && door.sin < -0.05 {
-        door.at(&view, [0.0, 0.1], 0.0)
+    // Not at the bar's middle, which may be out of the hand's reach.
+    let inward = -0.03;
+    let aligned =
+        (door.hand[0] - inward).abs() < 0.03 && (view.hand[2] - view.object[2]).abs() < 0.03;
+    let ahead = if aligned && door.sin < -0.05 {
+        0.1
     } else {
-        door.at(&view, [0.0, -0.08], 0.0)
+        -0.08
     };
-    approach(action, view.hand, to, 1.0);
+    approach(action, view.hand, door.at(&view, [inward, ahead], 0.0), 1.0);
 }
 
 #[cfg(test)]
