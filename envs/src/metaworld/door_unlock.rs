@@ -144,24 +144,23 @@ impl Scene for DoorUnlock {
     }
 }
 
-/// Down on the left of the lock, then to the right with the palm, under it; then back, before it.
+/// Down on the left of the lock, then to the right and up with the palm under it; then back, before
+/// it.
 fn expert(obs: &[f32], action: &mut [f32]) {
     let view = View::of(obs);
     let axle: [f32; 3] = std::array::from_fn(|i| view.goal[i] - GOAL[i]);
     let [x, y] = [view.hand[0] - axle[0], view.hand[1] - axle[1]];
-    // At this height the palm's upper edge is level with the lock's underside.
-    let (low, left, before, against) = (0.05, -0.065, -0.1, -0.05);
-    let down = view.hand[2] < low + 0.01;
+    let (left, before, against) = (-0.06, -0.106, -0.065);
+    // The palm's upper edge follows the lock up until that is level.
+    let low = 0.06 + 0.6 * (view.object[2] - 0.121);
+    let down = view.hand[2] < low + 0.015;
     let [x, y, z] = if view.goal[0] - view.object[0] < 0.013 {
-        let back = -0.095;
-        let away = y < back + 0.015;
-        let z = view.object[2] - 0.07;
-        [
-            if away { 0.04 } else { x },
-            back,
-            if away { z } else { view.hand[2] },
-        ]
-    } else if down && y > -0.07 {
+        if y < before + 0.015 {
+            [0.07, before, view.object[2] - 0.07]
+        } else {
+            [x, before, view.hand[2]]
+        }
+    } else if down && y > -0.08 {
         [0.05, against, low]
     } else if x < left + 0.02 {
         [left, if down { against } else { before }, low]
