@@ -10,7 +10,9 @@
 pub(crate) mod bin_picking;
 pub(crate) mod button_press;
 pub(crate) mod door;
+pub(crate) mod door_unlock;
 pub(crate) mod drawer;
+pub(crate) mod faucet_close;
 mod grasp;
 mod hand;
 pub(crate) mod pick_place;
@@ -21,9 +23,9 @@ pub(crate) mod reach;
 mod reward;
 pub(crate) mod sweep_into;
 mod tabletop;
+pub(crate) mod window;
 #[cfg(test)]
 mod tests;
-pub(crate) mod window;
 
 use std::array::from_fn;
 use tabletop::OBSERVATION;

@@ -76,12 +76,14 @@ pub const TASKS: &[Task] = &[
     metaworld::button_press::TASK,
     metaworld::door::DOOR_OPEN,
     metaworld::door::DOOR_CLOSE,
+    metaworld::door_unlock::TASK,
     metaworld::drawer::OPEN,
     metaworld::drawer::CLOSE,
     metaworld::window::OPEN,
     metaworld::window::CLOSE,
     metaworld::sweep_into::TASK,
     metaworld::plate_slide::TASK,
+    metaworld::faucet_close::TASK,
     metaworld::bin_picking::TASK,
 ];
 

@@ -297,17 +297,20 @@ fn open(obs: &[f32], action: &mut [f32]) {
     approach(action, view.hand, to, 1.0);
 }
 
-/// In front of the handle's bar, then the bar back.
+/// In front of the door, between hinge and handle, then the door back.
 fn close(obs: &[f32], action: &mut [f32]) {
     let view = View::of(obs);
     let door = Turned::of(&view);
-    let aligned = door.hand[0].abs() < 0.03 && (view.hand[2] - view.object[2]).abs() < 0.03;
-    let to = if aligned && door.sin < -0.05 {
-        door.at(&view, [0.0, 0.1], 0.0)
+    // Further out, the way would leave the hand's reach.
+    let inward = -0.12;
+    let off = (door.hand[0] - inward).abs();
+    let aligned = off < 0.04 && (view.hand[2] - view.object[2]).abs() < 0.03;
+    let ahead = if aligned && door.sin < -0.05 {
+        0.15
     } else {
-        door.at(&view, [0.0, -0.08], 0.0)
+        -0.01
     };
-    approach(action, view.hand, to, 1.0);
+    approach(action, view.hand, door.at(&view, [inward, ahead], 0.0), 1.0);
 }
 
 #[cfg(test)]

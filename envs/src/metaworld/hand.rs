@@ -46,8 +46,9 @@ const PAD_SIDE: f32 = 0.0485;
 const PAD_MIDDLE: f32 = 0.0471;
 const PAD_FRICTION: f32 = 2.0;
 const FINGER_MASS: f32 = 0.0162;
-const PALM: [f32; 3] = [0.029, 0.04, 0.0533];
-const PALM_HEIGHT: f32 = 0.099;
+/// Around the mesh `right_hand`, which tapers; nothing of the wrist above it touches things.
+const PALM: [f32; 3] = [0.032, 0.052, 0.0267];
+const PALM_CENTRE: [f32; 3] = [-0.006, 0.0, 0.0659];
 const PALM_MASS: f32 = 0.5;
 
 const ARM_AXES: [JointAxis; 3] = [JointAxis::LinX, JointAxis::LinY, JointAxis::LinZ];
@@ -73,7 +74,7 @@ impl Hand {
         let base = world.0.insert_body(RigidBodyBuilder::fixed());
         let hand = world.0.insert_body(weightless());
         let palm = ColliderBuilder::cuboid(PALM[0], PALM[1], PALM[2])
-            .translation(Vector::Z * PALM_HEIGHT)
+            .translation(PALM_CENTRE.into())
             .friction_combine_rule(CoefficientCombineRule::Max)
             .mass(PALM_MASS);
         world.0.insert_collider(palm, Some(hand));
