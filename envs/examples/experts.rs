@@ -1,7 +1,7 @@
 //! How often each task's scripted expert succeeds, and chance:
 //! `cargo run --release -p prefbench-envs --example experts -- --episodes 200 button-press`.
 //! An episode succeeds if the success condition holds after any of its steps. It exits with 1 where an
-//! expert succeeds in less than 95 % of the episodes, or chance in 5 % or more (`reach` excepted).
+//! expert succeeds in less than 95 % of the episodes, or chance in 5 % or more ([`CHANCY`] excepted).
 
 use prefbench_envs::{End, TASKS, Task, find};
 use std::error::Error;
@@ -9,6 +9,8 @@ use std::process::ExitCode;
 
 const EXPERT: f64 = 0.95;
 const CHANCE: f64 = 0.05;
+/// What the original's hand, too, does by chance.
+const CHANCY: [&str; 2] = ["reach", "drawer-close"];
 
 #[derive(Default)]
 struct Tally {
@@ -89,7 +91,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         })?;
         let share = |tally: &Tally| tally.successes as f64 / episodes as f64;
         let mean = |tally: &Tally| tally.total_return / episodes as f64;
-        sound &= share(&done) >= EXPERT && (share(&chance) < CHANCE || task.id == "reach");
+        sound &= share(&done) >= EXPERT && (share(&chance) < CHANCE || CHANCY.contains(&task.id));
         rows.push(format!(
             "| {} | {:.1} | {} | {:.0} | {:.2} | {:.1} | {:.0} |",
             task.id,

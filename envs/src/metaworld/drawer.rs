@@ -123,6 +123,7 @@ struct Open {
 }
 
 impl Scene for Open {
+    const CONTACT: f32 = 60.0;
     const DRAW: &'static [[f32; 2]] = DRAW;
 
     fn build(world: &mut World) -> Option<Self> {
@@ -212,6 +213,7 @@ struct Close {
 }
 
 impl Scene for Close {
+    const CONTACT: f32 = 60.0;
     const DRAW: &'static [[f32; 2]] = DRAW;
 
     fn build(world: &mut World) -> Option<Self> {

@@ -39,11 +39,14 @@ const SIDES: [(&[[f32; 2]], [f32; 2]); 4] = [
     (TOP, [-0.108, 0.108]),
     (BACK, [-0.108, 0.108]),
 ];
+/// Down into the table, so that what is pressed into a side comes out sideways, never below.
+const UNDER: f32 = -0.15;
 const PROFILE: &[[f32; 2]] = &[
-    [-0.0765, 0.001],
+    [-0.0765, UNDER],
     [-0.0765, 0.182],
     [0.0375, 0.182],
-    [0.085, 0.001],
+    [0.085, 0.017],
+    [0.085, UNDER],
 ];
 const TOP: &[[f32; 2]] = &[
     [-0.0765, 0.166],
@@ -52,13 +55,13 @@ const TOP: &[[f32; 2]] = &[
     [0.0375, 0.166],
 ];
 const BACK: &[[f32; 2]] = &[
-    [0.069, 0.001],
+    [0.069, UNDER],
     [0.069, 0.017],
     [0.0359, 0.1742],
     [0.0375, 0.182],
     [0.055, 0.182],
     [0.085, 0.017],
-    [0.085, 0.001],
+    [0.085, UNDER],
 ];
 
 /// Within this of the goal, and of the tip, rewards are full, m.

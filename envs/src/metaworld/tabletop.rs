@@ -38,6 +38,9 @@ pub(crate) type Pose7 = [f32; 7];
 pub(crate) trait Scene: Clone + Send + Serialize + DeserializeOwned + 'static {
     /// Solver iterations in a rapier step: 1 where nothing is held, 4 where friction must hold.
     const ITERATIONS: usize = 1;
+    /// Natural frequency of contacts between things that move, Hz: firmer where the hand, with all its
+    /// force, presses a light thing against the end of its joint.
+    const CONTACT: f32 = 30.0;
     /// Where the hand starts, m.
     const HAND: [f32; 3] = [0.0, 0.6, 0.2];
     /// Where its target may be at least, m.
@@ -231,10 +234,17 @@ impl<S: Scene> Domain for Tabletop<S> {
         let p = &mut world.0.integration_parameters;
         p.num_solver_iterations = S::ITERATIONS;
         p.friction_in_bias_pass = S::ITERATIONS > 1;
+<<<<<<< HEAD
         let mut fix = |solid: ColliderBuilder, at: [f32; 3]| {
             let solid = solid
                 .translation(at.into())
                 .friction(1.0)
+=======
+        p.contact_softness.natural_frequency = S::CONTACT;
+        for ([x, y, z], centre) in TABLE {
+            let part = ColliderBuilder::cuboid(x, y, z)
+                .translation(centre.into())
+>>>>>>> slides
                 .friction_combine_rule(CoefficientCombineRule::Max);
             world.0.insert(RigidBodyBuilder::fixed(), solid);
         };

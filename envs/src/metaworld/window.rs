@@ -146,6 +146,7 @@ struct Open {
 }
 
 impl Scene for Open {
+    const CONTACT: f32 = 60.0;
     const HAND: [f32; 3] = HAND;
     const DRAW: &'static [[f32; 2]] = &[[-0.1, 0.1], [0.7, 0.9], [OPEN_HEIGHT, OPEN_HEIGHT]];
 
@@ -215,6 +216,7 @@ struct Close {
 }
 
 impl Scene for Close {
+    const CONTACT: f32 = 60.0;
     const HAND: [f32; 3] = HAND;
     const DRAW: &'static [[f32; 2]] = &[[0.0, 0.0], [0.75, 0.9], [CLOSE_HEIGHT, CLOSE_HEIGHT]];
 
