@@ -234,17 +234,11 @@ impl<S: Scene> Domain for Tabletop<S> {
         let p = &mut world.0.integration_parameters;
         p.num_solver_iterations = S::ITERATIONS;
         p.friction_in_bias_pass = S::ITERATIONS > 1;
-<<<<<<< HEAD
+        p.contact_softness.natural_frequency = S::CONTACT;
         let mut fix = |solid: ColliderBuilder, at: [f32; 3]| {
             let solid = solid
                 .translation(at.into())
                 .friction(1.0)
-=======
-        p.contact_softness.natural_frequency = S::CONTACT;
-        for ([x, y, z], centre) in TABLE {
-            let part = ColliderBuilder::cuboid(x, y, z)
-                .translation(centre.into())
->>>>>>> slides
                 .friction_combine_rule(CoefficientCombineRule::Max);
             world.0.insert(RigidBodyBuilder::fixed(), solid);
         };
