@@ -165,7 +165,9 @@ fn expert(obs: &[f32], action: &mut [f32]) {
     } else if x < left + 0.02 {
         [left, if down { against } else { before }, low]
     } else {
-        [left, before, view.hand[2]]
+        // Clear of the lock first.
+        let clear = y < before + 0.015;
+        [if clear { left } else { x }, before, view.hand[2]]
     };
     approach(action, view.hand, [axle[0] + x, axle[1] + y, z], 1.0);
 }
