@@ -137,7 +137,8 @@ impl RunConfig {
         let meta = task.family == "metaworld";
         let steps = match tier {
             Tier::Smoke => 40_000,
-            Tier::Short if gymnasium || meta => 300_000,
+            Tier::Short if gymnasium => 300_000,
+            Tier::Short if meta => 400_000,
             Tier::Short => 100_000,
             Tier::Full => 1_000_000,
         };
@@ -154,9 +155,10 @@ impl RunConfig {
             scale_observations: tier == Tier::Smoke && !gymnasium,
             curriculum: false,
             hide_goal: false,
-            // A hand is where it must be within half a second: of more goals more is learnt.
+            // A hand does its work in a second: more beginnings teach more than long endings.
             horizon: Some(match tier {
                 Tier::Smoke if meta => 100,
+                Tier::Short if meta => 200,
                 _ => task.spec.horizon,
             }),
             steps,
