@@ -62,6 +62,7 @@ struct ButtonPress {
 }
 
 impl Scene for ButtonPress {
+    const CONTACT: f32 = 120.0;
     const HAND: [f32; 3] = HAND;
     const DRAW: &'static [[f32; 2]] = &[[-0.1, 0.1], [0.85, 0.9]];
 

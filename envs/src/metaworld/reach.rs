@@ -1,7 +1,7 @@
 //! `reach`: move the tip of the hand to a point in the air, after Meta-World's `reach-v3`
 //! (`sawyer_reach_v3.py`). A puck lies on the table, to no end.
 
-use super::prop::{Thing, collider};
+use super::prop::Thing;
 use super::reward::distance;
 use super::tabletop::{
     ACTIONS, NOTHING, PERIOD, Pose7, Scene, Seen, Slot::Free, Slot::Within, Tabletop, fields,
@@ -10,13 +10,10 @@ use super::tabletop::{
 use super::{FAMILY, HORIZON, OBSERVATION, REWARD_BOUNDS, TAGS, View, approach};
 use crate::episode::Episode;
 use crate::reward::{Sigmoid::LongTail, tolerance};
-use crate::robot::Solid;
 use crate::world::World;
 use crate::{Field, Spec, Task};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
-
-const PUCK: (f32, f32) = (0.02, 0.02); // radius and half height, m
 
 const FIELDS: [Field; OBSERVATION] = fields(
     [object([Free; 3], [Free; 4]), NOTHING],
@@ -58,10 +55,8 @@ impl Scene for Reach {
     ];
 
     fn build(world: &mut World) -> Option<Self> {
-        let (radius, half) = PUCK;
-        let puck = Solid::Cylinder([0.0, 0.0, -half], [0.0, 0.0, half], radius);
         Some(Self {
-            puck: Thing::build(world, 0.1, &[collider(puck)]),
+            puck: Thing::puck(world),
             goal: [0.0; 3],
         })
     }
