@@ -1,7 +1,9 @@
 //! `button-press`: push a button into its box, after Meta-World's `button-press-v3`
 //! (`sawyer_button_press_v3.py`, `buttonbox.xml`).
 //!
-//! The object is a point 5 mm inside the button's face, as in the original.
+//! The object is a point 5 mm inside the button's face, as in the original, whose joint ends after 6 cm, but
+//! so softly that its own policy presses the button in by 8.6 cm; success begins at 7.3. Here it ends after
+//! 8.6 cm, firmly.
 
 use super::prop::{Mechanism, Part, collider};
 use super::reward::{and, distance};
@@ -24,6 +26,8 @@ const OBJECT: [f32; 3] = [0.0, -0.193, 0.0];
 const HOLE: f32 = -0.1;
 const START: f32 = -0.1935;
 const HAND: [f32; 3] = [0.0, 0.4, 0.2];
+/// How far the button goes in.
+const TRAVEL: f32 = 0.086;
 
 const FIELDS: [Field; super::OBSERVATION] = fields(
     [
@@ -78,12 +82,16 @@ impl Scene for ButtonPress {
                 wall([-0.073, 0.012, 0.0], [0.047, 0.102, 0.024]),
                 wall([0.073, 0.012, 0.0], [0.047, 0.102, 0.024]),
             ],
-            &[disc(-0.167, -0.089, 0.021), disc(-0.194, -0.172, 0.043)],
+            &[
+                disc(-0.167, -0.089, 0.021),
+                disc(-0.174, -0.158, 0.026),
+                disc(-0.194, -0.172, 0.043),
+            ],
             &Part {
                 joint: Joint {
                     kind: Kind::Slide,
                     axis: [0.0, -1.0, 0.0],
-                    range: Some([-0.06, 0.0]),
+                    range: Some([-TRAVEL, 0.0]),
                     armature: 0.001,
                     damping: 1.0,
                     stiffness: 0.5,

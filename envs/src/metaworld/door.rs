@@ -171,6 +171,7 @@ impl Door {
 struct Open(Door);
 
 impl Scene for Open {
+    const CONTACT: f32 = 60.0;
     const DRAW: &'static [[f32; 2]] = &DRAW;
 
     fn build(world: &mut World) -> Option<Self> {
@@ -217,6 +218,7 @@ impl Scene for Open {
 struct Close(Door);
 
 impl Scene for Close {
+    const CONTACT: f32 = 60.0;
     const HAND: [f32; 3] = CLOSE_HAND;
     const DRAW: &'static [[f32; 2]] = &DRAW;
 
