@@ -137,8 +137,7 @@ impl RunConfig {
         let meta = task.family == "metaworld";
         let steps = match tier {
             Tier::Smoke => 40_000,
-            Tier::Short if gymnasium => 300_000,
-            Tier::Short if meta => 400_000,
+            Tier::Short if gymnasium || meta => 300_000,
             Tier::Short => 100_000,
             Tier::Full => 1_000_000,
         };

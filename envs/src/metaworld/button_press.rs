@@ -161,7 +161,7 @@ fn expert(obs: &[f32], action: &mut [f32]) {
     } else {
         [before[0], before[1].min(view.hand[1]), before[2]]
     };
-    super::approach(action, view.hand, to, -1.0);
+    super::approach(action, view.hand, to, 0.0);
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@
 //! resistance and cannot tunnel.
 //!
 //! Meta-World's fingers are position servos of 400 N on joints with an armature of 100 kg. Ours obey the
-//! same equation divided by a hundred: they move alike where nothing is in the way, and what they hold
-//! is held with 4 N at most, not 400. Geometry, ranges and constants are those of its
+//! same equation, when they close divided by a hundred: they move alike where nothing is in the way, and
+//! what they hold is held with 4 N at most, not 400. Told to open, they do not yield. Geometry, ranges and constants are those of its
 //! `xyz_base.xml`; `tests` holds the motion to a record of Meta-World's.
 //!
 //! The hand's position is the middle between its pads, and its tip, `tcp` in Meta-World, the middle
@@ -31,10 +31,11 @@ const ARM_INERTIA: f32 = 5.0;
 /// N: presses on a table, does not dent it.
 const ARM_FORCE: f32 = 300.0;
 
-// Fingers: a hundredth of Meta-World's.
+// Fingers that close; they open with all of it times `OPENING`, as Meta-World's do both.
 const FINGER_FORCE: f32 = 4.0; // N/m of position error, whose target is 1 m away
 const FINGER_DAMPING: f32 = 10.0; // N s/m
 const FINGER_ARMATURE: f32 = 1.0; // kg
+const OPENING: f32 = 100.0;
 /// How far the right and the left finger close, m. They never meet.
 const CLOSING: [f32; 2] = [0.04, 0.03];
 
@@ -116,8 +117,6 @@ impl Hand {
         world.edit(arm, |mb, _| {
             mb.set_self_contacts_enabled(false); // joint limits stop the fingers
             mb.armature_mut().rows_mut(0, 3).fill(ARM_INERTIA);
-            mb.armature_mut().rows_mut(3, 2).fill(FINGER_ARMATURE);
-            mb.damping_mut().rows_mut(3, 2).fill(FINGER_DAMPING);
         });
         let hand = Self { arm, fingers, pads };
         hand.place(world, position);
@@ -153,10 +152,18 @@ impl Hand {
 
     /// Drives the fingers: -1 opens with all force, 1 closes.
     pub fn grip(&self, world: &mut World, grip: f32) {
+        let scale = if grip < 0.0 { OPENING } else { 1.0 };
+        world.edit(self.arm, |mb, _| {
+            mb.armature_mut()
+                .rows_mut(3, 2)
+                .fill(scale * FINGER_ARMATURE);
+            mb.damping_mut().rows_mut(3, 2).fill(scale * FINGER_DAMPING);
+        });
         for finger in self.fingers {
             world.edit(finger, |mb, link| {
                 if let Some(link) = mb.link_mut(link) {
-                    link.joint.set_spring(FINGER_AXIS, FINGER_FORCE, grip);
+                    link.joint
+                        .set_spring(FINGER_AXIS, scale * FINGER_FORCE, grip);
                 }
             });
         }

@@ -29,9 +29,6 @@ fn world(start: [f32; 3], solved: Solved) -> (World, Hand) {
     let table = ColliderBuilder::cuboid(0.5, 0.5, 0.05).translation(Vector::Z * -0.05);
     world.0.insert(RigidBodyBuilder::fixed(), table);
     let hand = Hand::build(&mut world, start).expect("build");
-    world.edit(hand.arm, |mb, _| {
-        mb.armature_mut().rows_mut(3, 2).fill(solved.armature);
-    });
     (world, hand)
 }
 
@@ -114,6 +111,9 @@ fn grasp(
     };
     go(&mut world, [x, y, 0.055], 0.6);
     hand.grip(&mut world, 1.0);
+    world.edit(hand.arm, |mb, _| {
+        mb.armature_mut().rows_mut(3, 2).fill(solved.armature);
+    });
     go(&mut world, [x, y, 0.055], 0.3);
     go(&mut world, [x, y, 0.305], 0.6);
     for i in 0..10 {
