@@ -7,11 +7,13 @@
 //! balls, capsules and cylinders where the original has meshes; an episode starts with the hand at
 //! rest, not with 50 steps towards it. Each file names its own.
 
+pub(crate) mod assembly;
 pub(crate) mod bin_picking;
 pub(crate) mod button_press;
 pub(crate) mod door;
 pub(crate) mod drawer;
 mod grasp;
+pub(crate) mod hammer;
 mod hand;
 pub(crate) mod pick_place;
 pub(crate) mod plate_slide;

@@ -81,8 +81,10 @@ pub const TASKS: &[Task] = &[
     metaworld::window::OPEN,
     metaworld::window::CLOSE,
     metaworld::sweep_into::TASK,
+    metaworld::hammer::TASK,
     metaworld::plate_slide::TASK,
     metaworld::bin_picking::TASK,
+    metaworld::assembly::TASK,
 ];
 
 /// The task with this id.
