@@ -1,12 +1,13 @@
 //! `hammer`: drive a nail into a block with a hammer, after Meta-World's `hammer-v3`
 //! (`sawyer_hammer_v3.py`, `hammer.xml`, `hammerblock.xml`).
 //!
-//! The original's hammer weighs 1.1 kg, nearly all of it in its head, and is held by 400 N. Our
-//! fingers hold with a hundredth of that, so hammer and nail have a hundredth of the original's masses
-//! and damping: what turns in the fingers, slips or gives way there does so here.
+//! The original's hammer weighs 1.1 kg, nearly all of it in its head, and is held by 400 N. Fingers of
+//! 4 N would hold it at its head only, so hammer and nail have a tenth of their masses here, and the
+//! nail a tenth of its damping; and the handle is square, 4 cm wide, not round: on a flat, pads hold
+//! with their area. Then it can be held anywhere along the handle without turning, as there.
 //!
-//! Deviation: the original begins with the hammer 3 cm in the table, which pushes it out within
-//! 0.2 s; here it lies where it comes to rest. The reward counts from the draw in both.
+//! The original begins with the hammer in the table, which pushes it out within 0.2 s; here it lies
+//! where it comes to rest, 2.8 cm higher. The reward counts from the draw in both.
 
 use super::prop::{Mechanism, Part, Thing, collider};
 use super::reward::{Caging, Density, distance};
@@ -22,14 +23,14 @@ use crate::{Field, Spec, Task};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// Of the fingers' force and so of the original's masses and damping.
-const SCALE: f32 = 0.01;
+/// Of the original's masses and damping.
+const SCALE: f32 = 0.1;
 /// Of the hammer that lies on the table, m, and half its slope there, rad.
 const HEIGHT: f32 = 0.0284;
 const HALF_SLOPE: f32 = 0.02975;
-/// Of the handle, m; its caps come on top.
-const HANDLE: f32 = 0.14;
-/// Where the head is in the hammer's frame, and its two faces along y, m.
+/// Half sizes of the handle, m.
+const HANDLE: [f32; 3] = [0.14, 0.02, 0.02];
+/// Where the head is, along the handle from its middle, m.
 const HEAD: f32 = 0.16;
 /// The head's parts along y: from, to, radius (m) and the original's mass (kg). The handle weighs 0.1.
 const HEAD_PARTS: [([f32; 3], f32); 4] = [
@@ -109,7 +110,7 @@ impl Scene for Hammer {
         let along_y = |[from, to, radius]: [f32; 3], x: f32| {
             collider(Solid::Cylinder([x, from, 0.0], [x, to, 0.0], radius))
         };
-        let handle = Solid::Capsule([-HANDLE, 0.0, 0.0], [HANDLE, 0.0, 0.0], 0.02);
+        let handle = Solid::Cuboid([0.0; 3], HANDLE);
         let middle = [HEAD - 0.025, HEAD + 0.025].map(|x| [x, 0.0, 0.0]);
         let mut solids = vec![
             collider(handle).mass(0.1 * SCALE),
@@ -159,7 +160,8 @@ impl Scene for Hammer {
             Rotation::from_rotation_y(-2.0 * HALF_SLOPE),
         );
         self.hammer.put(world, at);
-        self.nail.put(world, Pose::from_translation(NAIL.into()), 0.0);
+        self.nail
+            .put(world, Pose::from_translation(NAIL.into()), 0.0);
     }
 
     fn objects(&self, world: &World) -> [Pose7; 2] {
@@ -204,8 +206,7 @@ impl Scene for Hammer {
 fn expert(obs: &[f32], action: &mut [f32]) {
     let view = View::of(obs);
     let [x, y, z] = view.object;
-    let at = [x + 0.06, (y + grasp::HEAVY).max(0.4)];
-    if grasp::take(&view, action, at) {
+    if grasp::take(&view, action, [x + 0.06, y]) {
         let [nail_x, _, nail_z] = GOAL;
         let to_x = nail_x - HEAD;
         let aligned = (x - to_x).abs() < 0.015 && (z - nail_z).abs() < 0.015;
