@@ -7,6 +7,7 @@
 //! balls, capsules and cylinders where the original has meshes; an episode starts with the hand at
 //! rest, not with 50 steps towards it. Each file names its own.
 
+pub(crate) mod assembly;
 pub(crate) mod bin_picking;
 pub(crate) mod button_press;
 pub(crate) mod door;
@@ -14,6 +15,7 @@ pub(crate) mod door_unlock;
 pub(crate) mod drawer;
 pub(crate) mod faucet_close;
 mod grasp;
+pub(crate) mod hammer;
 mod hand;
 pub(crate) mod pick_place;
 pub(crate) mod plate_slide;

@@ -82,9 +82,11 @@ pub const TASKS: &[Task] = &[
     metaworld::window::OPEN,
     metaworld::window::CLOSE,
     metaworld::sweep_into::TASK,
+    metaworld::hammer::TASK,
     metaworld::plate_slide::TASK,
     metaworld::faucet_close::TASK,
     metaworld::bin_picking::TASK,
+    metaworld::assembly::TASK,
 ];
 
 /// The task with this id.

@@ -85,6 +85,18 @@ impl Thing {
         Self(body)
     }
 
+    /// A body of these solids, each with a mass of its own.
+    pub fn of(world: &mut World, solids: &[ColliderBuilder]) -> Self {
+        let body = world.add_body();
+        for solid in solids {
+            world.0.insert_collider(solid.clone(), Some(body));
+        }
+        if let Some(b) = world.0.bodies.get_mut(body) {
+            b.recompute_mass_properties_from_colliders(&world.0.colliders);
+        }
+        Self(body)
+    }
+
     /// Meta-World's puck: radius and half height 2 cm, an inertia six times a cylinder's.
     pub fn puck(world: &mut World) -> Self {
         let solid = Solid::Cylinder([0.0, 0.0, -0.02], [0.0, 0.0, 0.02], 0.02);
