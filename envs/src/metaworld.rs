@@ -52,7 +52,6 @@ struct View {
     opening: f32,
     object: [f32; 3],
     rotation: [f32; 4],
-    object2: [f32; 3],
     goal: [f32; 3],
 }
 
@@ -64,7 +63,6 @@ impl View {
             opening: obs[3],
             object: at(4),
             rotation: from_fn(|i| obs[7 + i]),
-            object2: at(11),
             goal: at(36),
         }
     }

@@ -161,13 +161,6 @@ impl World {
         link.map_or(f32::NAN, |l| l.joint().coords()[axis]) // NaN ends the episode as diverged
     }
 
-    /// Generalised velocity `index` of the multibody that `joint` belongs to.
-    pub fn velocity(&self, joint: MultibodyJointHandle, index: usize) -> f32 {
-        let mb = self.0.multibody_joints.get(joint).map(|(mb, _)| mb);
-        mb.and_then(|mb| mb.generalized_velocity().get(index).copied())
-            .unwrap_or(f32::NAN)
-    }
-
     /// Adds every collider's shape to `scene`. Links of multibodies are robots, fixed bodies are
     /// ground, other bodies objects.
     pub fn draw(&self, scene: &mut Vec<Geom>) {

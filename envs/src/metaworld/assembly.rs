@@ -102,6 +102,7 @@ fn middle(handle: [f64; 3], [w, x, y, z]: [f64; 4]) -> [f64; 3] {
 }
 
 impl Scene for Assembly {
+    const CONTACT: f32 = 60.0;
     const ITERATIONS: usize = 4;
     const DRAW: &'static [[f32; 2]] = &[
         [0.0, 0.0],
