@@ -17,6 +17,9 @@ pub(super) const PERIOD: f64 = SUBSTEP as f64 * FRAME_SKIP as f64;
 const ACTION_SCALE: f32 = 0.01;
 /// Where the hand's target may be at most, m.
 const HAND_HIGH: [f32; 3] = [0.5, 1.0, 0.5];
+/// Meta-World's bounds of the hand as it is observed, m: what lies beyond is clipped.
+const SEEN_LOW: [f32; 3] = [-0.525, 0.348, -0.0525];
+const SEEN_HIGH: [f32; 3] = [0.525, 1.025, 0.7];
 /// Half sizes and centres, m: the table, whose top is at z = 0, and the walls around it.
 const TABLE: &[([f32; 3], [f32; 3])] = &[
     ([0.7, 0.4, 0.1], [0.0, 0.6, -0.1]),
@@ -159,11 +162,10 @@ pub(super) const fn fields(objects: [[Slot; 7]; 2], goal: [Slot; 3]) -> [Field; 
         "goal_y",
         "goal_z",
     ];
-    // Meta-World's own bounds of the hand.
     const HAND: [Slot; 4] = [
-        Within(-0.525, 0.525),
-        Within(0.348, 1.025),
-        Within(-0.0525, 0.7),
+        Within(SEEN_LOW[0], SEEN_HIGH[0]),
+        Within(SEEN_LOW[1], SEEN_HIGH[1]),
+        Within(SEEN_LOW[2], SEEN_HIGH[2]),
         Within(0.0, 1.0),
     ];
     let mut fields = [Field::unbounded("", ""); OBSERVATION];
@@ -207,7 +209,10 @@ impl<S: Scene> Tabletop<S> {
 
     fn frame(&self, world: &World) -> [f32; FRAME] {
         let mut frame = [0.0; FRAME];
-        frame[..3].copy_from_slice(&self.hand.position(world));
+        let hand = self.hand.position(world);
+        for i in 0..3 {
+            frame[i] = hand[i].clamp(SEEN_LOW[i], SEEN_HIGH[i]);
+        }
         frame[3] = self.hand.opening(world);
         frame[4..].copy_from_slice(self.scene.objects(world).as_flattened());
         frame
