@@ -458,17 +458,23 @@ fn reference_scores_come_from_runs_of_both_roles() {
         let mut command = prefbench(dir.path(), &["reference", &runs, "--out", "scores.csv"]);
         command.output().unwrap()
     };
-    let out = reference("2026-11-24-reach-smoke");
+    let out = reference("2026-11-24-locomotion-sac-short");
     assert!(out.status.success(), "{}", stderr(&out));
     let written = fs::read_to_string(dir.path().join("scores.csv")).unwrap();
     let rows: Vec<&str> = written.lines().skip(1).collect();
-    assert!(rows[0].starts_with("reach,1,random,random,smoke,40000,3,630,"));
-    assert!(rows[1].starts_with("reach,1,expert,sac,smoke,40000,3,30,2387.38"));
+    assert!(rows[2].starts_with("cheetah-run,1,random,random,short,10000,2,60,6.423"));
+    assert!(rows[3].starts_with("cheetah-run,1,expert,sac,short,100000,2,20,279.46"));
 
     let out = reference("2026-11-24-hopper-sac-short");
     assert!(!out.status.success());
     let text = stderr(&out);
     assert!(text.contains("no finished run of `random`"), "{text}");
+    let out = reference("2026-11-26-reach-smoke");
+    let text = stderr(&out);
+    assert!(
+        !out.status.success() && text.contains("a `horizon` of its own"),
+        "{text}"
+    );
     let unchanged = fs::read_to_string(dir.path().join("scores.csv")).unwrap();
     assert_eq!(unchanged, written);
 }

@@ -177,7 +177,7 @@ fn plans(
         }
         return Ok(());
     }
-    let mut alter = |noise: &mut Stream, action: &mut [f32]| {
+    let alter = |noise: &mut Stream, action: &mut [f32]| {
         if noise.chance(args.random) {
             return noise.fill_uniform(action, -1.0, 1.0);
         }
