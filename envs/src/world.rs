@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// m/s or rad/s: far above any robot's, far below what could overflow within a step.
 const MAX_SPEED: f32 = 1e4;
 
+/// User data of a body that a robot moves though a joint holds it.
+pub(crate) const OBJECT: u128 = 1;
+
 /// [`PhysicsWorld`] with what a benchmark needs of it: copies, health, joint coordinates.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct World(pub PhysicsWorld, pub Compliance);
@@ -161,14 +164,15 @@ impl World {
         link.map_or(f32::NAN, |l| l.joint().coords()[axis]) // NaN ends the episode as diverged
     }
 
-    /// Adds every collider's shape to `scene`. Links of multibodies are robots, fixed bodies are
-    /// ground, other bodies objects.
+    /// Adds every collider's shape to `scene`. Links of multibodies are robots, unless marked as
+    /// [`OBJECT`], fixed bodies are ground, other bodies objects.
     pub fn draw(&self, scene: &mut Vec<Geom>) {
         for (_, collider) in self.0.colliders.iter() {
             let body = collider.parent();
             let role = match body.and_then(|b| self.0.bodies.get(b)) {
                 Some(b) if b.is_fixed() => Role::Ground,
                 None => Role::Ground,
+                Some(b) if b.user_data == OBJECT => Role::Object,
                 Some(_)
                     if body
                         .and_then(|b| self.0.multibody_joints.rigid_body_link(b))

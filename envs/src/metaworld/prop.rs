@@ -2,7 +2,7 @@
 
 use super::tabletop::Pose7;
 use crate::robot::{Joint, Kind, Solid, frame};
-use crate::world::World;
+use crate::world::{OBJECT, World};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -166,6 +166,7 @@ impl Mechanism {
         let mass = MassProperties::new(part.centre.into(), part.mass, part.inertia.into());
         let moving = RigidBodyBuilder::dynamic()
             .can_sleep(false)
+            .user_data(OBJECT)
             .additional_mass_properties(mass);
         let moving = world.0.insert_body(moving);
         for solid in part_solids {
