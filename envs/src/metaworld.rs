@@ -26,6 +26,7 @@ pub(crate) mod window;
 mod tests;
 
 use std::array::from_fn;
+pub(crate) use prop::put;
 use tabletop::OBSERVATION;
 #[cfg(test)]
 pub(crate) use tabletop::Tabletop;
