@@ -347,15 +347,22 @@ impl Arm {
         })
     }
 
-    /// Sets torques (N m), cut to what the motors can, and pulls the fingers towards `opening` (m).
-    pub fn drive(&self, world: &mut World, torques: [f32; JOINTS], opening: f32) {
+    /// Sets the motors' torques (N m), cut to what they can, adds others, and pulls the fingers
+    /// towards `opening` (m).
+    pub fn drive(
+        &self,
+        world: &mut World,
+        torques: [f32; JOINTS],
+        others: [f32; JOINTS],
+        opening: f32,
+    ) {
         let fingers = self.fingers(world);
         let goals = [opening, -opening];
         self.robot.drive(
             world,
             (0..LINKS).map(|i| {
                 let force = if i < JOINTS {
-                    torques[i].clamp(-TORQUE_LIMITS[i], TORQUE_LIMITS[i])
+                    others[i] + torques[i].clamp(-TORQUE_LIMITS[i], TORQUE_LIMITS[i])
                 } else {
                     let i = i - JOINTS;
                     (FINGER_STIFFNESS * (goals[i] - fingers[i])).clamp(-FINGER_FORCE, FINGER_FORCE)

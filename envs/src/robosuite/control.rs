@@ -4,7 +4,7 @@
 //! towards the arm's posture at the start, and N the nullspace of J (Khatib 1987). Left out is the
 //! compensation of Coriolis forces.
 
-use super::arm::{Arm, INERTIAS, JOINTS, armature};
+use super::arm::{Arm, FINGER_RANGE, INERTIAS, JOINTS, armature};
 use crate::world::World;
 use nalgebra::{Matrix3, SMatrix, SVector, Vector3};
 use rapier3d::prelude::*;
@@ -61,19 +61,20 @@ impl Control {
 
     /// Sets the motors for the coming rapier step.
     pub fn drive(&self, world: &mut World, arm: &Arm) {
-        let torques = self.torques(world, arm);
-        let opening = 0.5 * (1.0 + self.grip) * super::arm::FINGER_RANGE;
-        arm.drive(world, torques, opening);
+        let (torques, drag) = self.torques(world, arm);
+        let opening = 0.5 * (1.0 + self.grip) * FINGER_RANGE;
+        arm.drive(world, torques, drag, opening);
     }
 
-    fn torques(&self, world: &World, arm: &Arm) -> [f32; JOINTS] {
+    /// Of the motors, and of the air; N m.
+    fn torques(&self, world: &World, arm: &Arm) -> ([f32; JOINTS], [f32; JOINTS]) {
         let end = arm.end(world);
         let (mass, along, about) = dynamics(world, arm, end.translation);
         let wide = |x: [f32; JOINTS]| SVector::<f64, JOINTS>::from(x.map(f64::from));
         let (q, rates) = (wide(arm.joints(world)), wide(arm.rates(world)));
         // A robot that is no longer sound gets no torques, and its episode ends as diverged.
         let Some(mobility) = mass.cholesky().map(|c| c.inverse()) else {
-            return [0.0; JOINTS];
+            return ([0.0; JOINTS], [0.0; JOINTS]);
         };
         let wanted = |error: Vector3<f64>, jacobian: &Jacobian| {
             STIFFNESS * error - 2.0 * STIFFNESS.sqrt() * (jacobian * rates)
@@ -98,8 +99,32 @@ impl Control {
         let lambda = inverse.try_inverse().unwrap_or_else(SMatrix::zeros);
         let posture = pull - full.transpose() * (lambda * (full * (mobility * pull)));
         let torques = along.transpose() * force + about.transpose() * moment + posture;
-        torques.map(|t| t as f32).into()
+        let drag = drag(end.rotation, &along, &about, &rates);
+        (torques.map(|t| t as f32).into(), drag)
     }
+}
+
+/// MuJoCo's air, 1.2 kg/m³, brakes a body as the box that has its inertia. Here that matters for the
+/// two fingertips, which are given the inertia of cubes of 2.45 m: they halve the speed of turns.
+fn drag(
+    rotation: Rotation,
+    along: &Jacobian,
+    about: &Jacobian,
+    rates: &SVector<f64, JOINTS>,
+) -> [f32; JOINTS] {
+    const AIR: f64 = 1.2;
+    const SQUARE: f64 = 6.0;
+    const LINEAR: f64 = 2.0 * 0.5 * AIR * SQUARE; // N s²/m²
+    let turning = 2.0 * AIR * SQUARE.sqrt() * 2.0 * SQUARE * SQUARE / 64.0; // N m s²
+    let mut torques = SVector::<f64, JOINTS>::zeros();
+    for axis in [Vector::X, Vector::Y, Vector::Z].map(|a| vector(rotation * a)) {
+        for (jacobian, size) in [(along, LINEAR), (about, turning)] {
+            let per_rate = jacobian.transpose() * axis;
+            let speed = per_rate.dot(rates);
+            torques -= per_rate * (size * speed.abs() * speed);
+        }
+    }
+    torques.map(|t| t as f32).into()
 }
 
 fn vector(v: Vector) -> Vector3<f64> {
