@@ -36,6 +36,7 @@ mod jump;
 mod maze;
 mod metaworld;
 pub mod reward;
+mod robosuite;
 mod robot;
 mod scene;
 mod task;

@@ -29,6 +29,7 @@ mod tabletop;
 mod tests;
 pub(crate) mod window;
 
+pub(crate) use prop::put;
 use std::array::from_fn;
 use tabletop::OBSERVATION;
 #[cfg(test)]

@@ -81,6 +81,11 @@ impl Robot {
         &world.0.bodies[self.bodies[index]]
     }
 
+    /// The same, to change it.
+    pub fn body_mut<'w>(&self, world: &'w mut World, index: usize) -> &'w mut RigidBody {
+        &mut world.0.bodies[self.bodies[index]]
+    }
+
     /// Where a free root's frame is, m.
     pub fn origin(&self, world: &World) -> Vector {
         let pose = self.body(world, 0).position();
@@ -111,6 +116,11 @@ impl Robot {
     /// The table's `index`-th geom, counted body by body.
     pub fn geom<'w>(&self, world: &'w World, index: usize) -> &'w Collider {
         &world.0.colliders[self.geoms[index]]
+    }
+
+    /// Its handle.
+    pub fn geom_handle(&self, index: usize) -> ColliderHandle {
+        self.geoms[index]
     }
 
     /// Linear velocity (m/s) of the point of the `index`-th body that is at `point` in the world,
@@ -250,6 +260,15 @@ impl Robot {
             for dof in &self.dofs {
                 let v = &mut velocity[dof.velocity];
                 *v = v.clamp(-size, size);
+            }
+        });
+    }
+
+    /// Sets the friction (N m or N) of hinges and slides, by index.
+    pub fn set_friction(&self, world: &mut World, friction: impl Fn(usize) -> f32) {
+        world.edit(self.handle, |mb, _| {
+            for (i, dof) in self.dofs.iter().enumerate() {
+                mb.frictions_mut()[dof.velocity] = friction(i);
             }
         });
     }

@@ -1,6 +1,6 @@
 //! The registry of tasks.
 
-use crate::{Env, EnvError, Spec, dm_control, gymnasium, jump, maze, metaworld};
+use crate::{Env, EnvError, Spec, dm_control, gymnasium, jump, maze, metaworld, robosuite};
 
 /// A registered task: everything a list, a help text or a paper's table says about it.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +87,7 @@ pub const TASKS: &[Task] = &[
     metaworld::faucet_close::TASK,
     metaworld::bin_picking::TASK,
     metaworld::assembly::TASK,
+    robosuite::lift::TASK,
 ];
 
 /// The task with this id.

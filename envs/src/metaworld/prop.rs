@@ -16,7 +16,7 @@ pub(super) fn collider(solid: Solid) -> ColliderBuilder {
 }
 
 /// Puts a body, with its solids, at rest there.
-pub(super) fn put(world: &mut World, body: RigidBodyHandle, pose: Pose) {
+pub(crate) fn put(world: &mut World, body: RigidBodyHandle, pose: Pose) {
     let solids = match world.0.bodies.get_mut(body) {
         Some(body) => {
             body.set_position(pose, true);
