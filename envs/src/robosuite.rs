@@ -10,10 +10,8 @@
 //! from the hand in every task; the arm's pedestal is left out. Each file names its own.
 
 mod arm;
-// can
 mod control;
 pub(crate) mod lift;
-// square
 #[cfg(test)]
 mod tests;
 
