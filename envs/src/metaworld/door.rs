@@ -42,7 +42,7 @@ pub(super) const HINGE_AT: [f32; 3] = [-0.185, -0.1, 0.0];
 /// What is observed: the frame of the handle's mesh, in that of the door.
 const HANDLE: [f32; 3] = [0.375_721_63, -0.107_139_9, 0.0];
 const HANDLE_HEIGHT: f32 = 0.150_035_95;
-const HANDLE_ROTATION: [f32; 4] = [0.690_758_5, -0.150_620_95, 0.690_878_66, 0.151_171_07];
+const HANDLE_ROTATION: [f32; 4] = [0.690_758_5, -0.150_620_95, 0.690_878_7, 0.151_171_07];
 /// From the safe to the goals, m.
 const OPEN: [f32; 3] = [-0.3, -0.45, 0.0];
 const CLOSED: [f32; 3] = [0.2, -0.2, 0.0];
@@ -144,7 +144,7 @@ impl Door {
     }
 
     /// A place from the safe's middle.
-    fn from_safe(&self, at: [f32; 3]) -> [f32; 3] {
+    fn in_safe(&self, at: [f32; 3]) -> [f32; 3] {
         std::array::from_fn(|i| self.safe[i] + at[i])
     }
 
@@ -161,7 +161,7 @@ impl Door {
 
     /// How far it is open if its handle is there, rad.
     fn opened(&self, handle: [f64; 3]) -> f64 {
-        let hinge = self.from_safe(HINGE_AT).map(f64::from);
+        let hinge = self.in_safe(HINGE_AT).map(f64::from);
         let shut = libm::atan2(f64::from(HANDLE[1]), f64::from(HANDLE[0]));
         shut - libm::atan2(handle[1] - hinge[1], handle[0] - hinge[0])
     }
@@ -187,7 +187,7 @@ impl Scene for Open {
     }
 
     fn goal(&self) -> [f32; 3] {
-        self.0.from_safe(OPEN)
+        self.0.in_safe(OPEN)
     }
 
     fn judge(&self, seen: &Seen) -> (f64, bool) {
@@ -235,7 +235,7 @@ impl Scene for Close {
     }
 
     fn goal(&self) -> [f32; 3] {
-        self.0.from_safe(CLOSED)
+        self.0.in_safe(CLOSED)
     }
 
     fn judge(&self, seen: &Seen) -> (f64, bool) {
