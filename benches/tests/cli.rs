@@ -407,7 +407,7 @@ fn bad_input_gets_one_clear_error_and_writes_nothing() {
                 "--set",
                 "agent.feedback.segment=300",
             ],
-            &["agent.feedback.segment", "300", "250"],
+            &["agent.feedback.segment", "300", "100"],
         ),
         (
             &["run", "reach", "--algo", "pebble", "--set", "steps=1000"],

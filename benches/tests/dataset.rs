@@ -220,12 +220,12 @@ fn a_changed_dataset_fails_its_check() {
         "{e}"
     );
     let json = fs::read_to_string(dir.join("d/dataset.json")).unwrap();
-    let version = json.replace("\"task_version\": 1", "\"task_version\": 99");
+    let version = json.replace("\"task_version\": 2", "\"task_version\": 99");
     assert_ne!(json, version);
     fs::write(dir.join("d/dataset.json"), version).unwrap();
     let e = refused(dir, "dataset check d");
     assert!(
-        e.contains("the dataset is of version 99 of reach, and this prefbench has version 1"),
+        e.contains("the dataset is of version 99 of reach, and this prefbench has version 2"),
         "{e}"
     );
 }
@@ -248,7 +248,7 @@ fn bad_input_says_what_to_do() {
         ),
         (
             "dataset make reach --from runs/x --out e",
-            "neither `random` nor such a run",
+            "neither `random` nor `expert` nor such a run",
         ),
         (
             "dataset import d4lr x.hdf5 --out e",
