@@ -84,6 +84,8 @@ pub const TASKS: &[Task] = &[
     metaworld::plate_slide::TASK,
     metaworld::bin_picking::TASK,
     robosuite::lift::TASK,
+    robosuite::can::TASK,
+    robosuite::square::TASK,
 ];
 
 /// The task with this id.

@@ -119,6 +119,7 @@ fn expert(obs: &[f32], action: &mut [f32]) {
         view.go(action, [x, y, z], yaw, 1.0, 1.0);
     } else {
         let height = TABLE + 0.12;
-        view.go(action, [view.hand[0], view.hand[1], height], yaw, 1.0, 0.5);
+        let (to, yaw) = ([view.hand[0], view.hand[1], height], view.hand_yaw);
+        view.go(action, to, yaw, 1.0, 0.5);
     }
 }

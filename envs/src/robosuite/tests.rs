@@ -72,21 +72,21 @@ fn moves_as_in_robosuite() {
     }
 }
 
-/// One expert episode, printed.
+/// Expert episodes, printed.
 #[test]
 fn watch() {
-    let task = lift::TASK;
+    for task in [super::can::TASK, super::square::TASK] {
     for seed in 0..3 {
         let mut env = task.make().expect("make");
         let mut obs = vec![0.0; task.spec.obs_dim()];
         let mut action = vec![0.0; 7];
         env.reset(seed, &mut obs).expect("reset");
-        for t in 0..120 {
+        for t in 0..200 {
             (task.expert.expect("expert"))(&obs, &mut action);
             let step = env.step(&action, &mut obs).expect("step");
-            if t % 4 == 0 {
+            if t % 8 == 0 {
                 println!("{seed} {t} hand {:.3?} fing {:.4?} obj {:.4?} q {:.2?} in {:.3?} a {action:.2?} r {:.3} {}", &obs[..7], &obs[7..9], &obs[9..12], &obs[12..16], &obs[16..19], step.reward, step.success);
             }
         }
-    }
+    }}
 }
