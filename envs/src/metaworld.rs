@@ -21,12 +21,12 @@ pub(crate) mod reach;
 mod reward;
 pub(crate) mod sweep_into;
 mod tabletop;
-pub(crate) mod window;
 #[cfg(test)]
 mod tests;
+pub(crate) mod window;
 
-use std::array::from_fn;
 pub(crate) use prop::put;
+use std::array::from_fn;
 use tabletop::OBSERVATION;
 #[cfg(test)]
 pub(crate) use tabletop::Tabletop;

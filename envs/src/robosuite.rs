@@ -3,7 +3,8 @@
 //! robomimic (Mandlekar et al. 2021, arXiv:2108.03298) has them: `lift`, `can` and `square`.
 //!
 //! The [`arm`] is robosuite's Panda with the figures of its MJCF, its [`control`] `OSC_POSE` at 20 Hz
-//! over a simulation at 500 Hz; `tests` holds both to a record of robosuite's. Rewards are the shaped
+//! over a simulation at 500 Hz; `tests` holds both to a record of robosuite's: after two seconds of
+//! random actions a joint is off by 0.012 rad at most. Rewards are the shaped
 //! ones with a scale of 10. The observation is that of robomimic's `low_dim` with the arm's joints.
 //! Deviations: quaternions have one sign, that of the hand and of the object as it sees it a positive x
 //! (the hand points down, which is half a turn), that of the object a positive w; the object is seen
@@ -249,7 +250,7 @@ fn put(world: &mut World, object: RigidBodyHandle, position: [f32; 3], angle: f3
 struct View {
     hand: [f32; 3],
     /// How far the hand is turned about the vertical from its nominal direction, from
-    /// [`BRANCH`] - 2 pi to [`BRANCH`].
+    /// -[`BRANCH`] to 2 pi - [`BRANCH`].
     hand_yaw: f32,
     /// How far the hand leans along x and y: a turn by the opposite sets it upright; rad.
     lean: [f32; 2],
@@ -260,7 +261,7 @@ struct View {
     object_yaw: f32,
 }
 
-/// The last joint ends in between at about 2.1 and -3.7 rad of the hand's yaw.
+/// The last joint ends at about -2.1 and 3.7 rad of the hand's yaw.
 const BRANCH: f32 = 2.35;
 
 impl View {
@@ -271,19 +272,14 @@ impl View {
         use std::f32::consts::PI;
         let at = |start: usize| -> [f32; 3] { from_fn(|i| obs[start + i]) };
         let turn = |start: usize| {
-            Rotation::from_xyzw(
-                obs[start],
-                obs[start + 1],
-                obs[start + 2],
-                obs[start + 3],
-            )
+            Rotation::from_xyzw(obs[start], obs[start + 1], obs[start + 2], obs[start + 3])
         };
         let hand = turn(3);
         let (ahead, down) = (hand * Vector::X, hand * Vector::Z);
         let object = turn(12) * Vector::X;
         Self {
             hand: at(0),
-            hand_yaw: wrap(libm::atan2f(ahead.y, ahead.x), BRANCH - PI),
+            hand_yaw: wrap(libm::atan2f(ahead.y, ahead.x), PI - BRANCH),
             lean: [-down.y, down.x],
             opening: obs[7] - obs[8],
             object: at(9),

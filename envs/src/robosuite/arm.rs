@@ -3,10 +3,9 @@
 //! ranges of the joints are its.
 //!
 //! Flange, hand and gripper are one body, in the frame of robosuite's `right_hand`, which turns with
-//! the last joint. Deviations: the links weigh nothing, which stands for the gravity compensation of
-//! robosuite's controller; meshes are capsules and boxes; links do not touch each other, the fingers
-//! included, whose ranges end where they would meet; nor do the two links nearest to the base touch
-//! anything.
+//! the last joint. Deviations: meshes are capsules and boxes; links do not touch each other, the
+//! fingers included, whose ranges end where they would meet; nor do the two links nearest to the base
+//! touch anything.
 
 use crate::EnvError;
 use crate::robot::{BODY, Body, GEOM, Geom, HINGE, Joint, Kind, Robot, Solid};
@@ -197,11 +196,7 @@ const LINK5: &[Geom] = &[solid(Solid::Capsule(
 ))];
 const LINK6: &[Geom] = &[solid(Solid::Capsule([0.0; 3], [0.088, 0.02, 0.0], 0.05))];
 const HAND_SOLIDS: &[Geom] = &[
-    solid(Solid::Capsule(
-        [0.0, 0.0, -0.04],
-        [0.0, 0.0, -0.02],
-        0.045,
-    )),
+    solid(Solid::Capsule([0.0, 0.0, -0.04], [0.0, 0.0, -0.02], 0.045)),
     cuboid([0.0, 0.0, 0.02], [0.0316, 0.102, 0.046]),
 ];
 const RIGHT: &[Geom] = &[
@@ -270,11 +265,7 @@ pub(super) struct Arm {
 
 impl Arm {
     /// Adds the arm, which stands at `base`, in its nominal pose.
-    pub fn build(
-        world: &mut World,
-        task: &'static str,
-        base: [f32; 3],
-    ) -> Result<Self, EnvError> {
+    pub fn build(world: &mut World, task: &'static str, base: [f32; 3]) -> Result<Self, EnvError> {
         let robot = Robot::build(world, task, &table(base), &[], LIMIT_SOFTNESS)?;
         for (i, inertia) in INERTIAS.iter().enumerate() {
             let [mass, centre, diagonal] = [
@@ -285,10 +276,13 @@ impl Arm {
             let properties = MassProperties::new(centre, mass.x, diagonal);
             let body = robot.body_mut(world, i);
             body.set_additional_mass_properties(properties, true);
-            body.set_gravity_scale(0.0, true);
         }
         robot.set_friction(world, |i| {
-            if i < JOINTS { FRICTION } else { FINGER_FRICTION }
+            if i < JOINTS {
+                FRICTION
+            } else {
+                FINGER_FRICTION
+            }
         });
         let pads = PADS.map(|i| robot.geom_handle(i));
         let arm = Self { robot, pads };

@@ -140,25 +140,33 @@ fn expert(obs: &[f32], action: &mut [f32]) {
     const GRASP: f32 = 0.02;
     /// Of the can's middle where it clears the walls, m.
     const CLEAR: f32 = 0.98;
+    /// Within the compartment, nearer to the arm than its middle, at which the arm is stretched; m.
+    const AIM: [f32; 2] = [0.155, 0.345];
     let view = View::of(obs);
     let ([x, y, z], hand) = (view.object, view.hand);
-    let over = (x - TARGET[0]).hypot(y - TARGET[1]);
+    let over = (x - AIM[0]).hypot(y - AIM[1]);
     let off = (hand[0] - x).hypot(hand[1] - y);
     let above = hand[2] - z;
     let held = off < 0.015 && above < GRASP + 0.015 && view.opening < 0.053;
-    if over < 0.06 && z < INTO[2] + 0.075 {
+    if over < 0.04 && z < INTO[2] + 0.07 {
         // Let go, then away.
         let rise = if view.opening > 0.06 { 0.15 } else { 0.0 };
-        view.go(action, [hand[0], hand[1], INTO[2] + 0.08 + rise], 0.0, -1.0, 1.0);
+        view.go(
+            action,
+            [hand[0], hand[1], INTO[2] + 0.08 + rise],
+            0.0,
+            -1.0,
+            1.0,
+        );
     } else if held {
         let across = over > 0.02 && z < CLEAR - 0.03;
         let to = if across {
             // Up, where it is.
             [hand[0], hand[1], CLEAR + 0.02 + above]
         } else if over > 0.02 {
-            [TARGET[0], TARGET[1], CLEAR + 0.02 + above]
+            [AIM[0], AIM[1], CLEAR + 0.02 + above]
         } else {
-            [TARGET[0], TARGET[1], INTO[2] + 0.06 + above]
+            [AIM[0], AIM[1], INTO[2] + 0.06 + above]
         };
         view.go(action, to, 0.0, 1.0, 1.0);
     } else if off > 0.012 {

@@ -97,7 +97,12 @@ impl Scene for Square {
 
     fn arrange(&mut self, world: &mut World, random: &mut Random) {
         let [x, y] = START.map(|[low, high]| random.uniform(low, high));
-        put(world, self.nut, [x, y, TABLE + DROP], random.uniform(0.0, TAU));
+        put(
+            world,
+            self.nut,
+            [x, y, TABLE + DROP],
+            random.uniform(0.0, TAU),
+        );
     }
 
     fn object(&self) -> RigidBodyHandle {
@@ -135,7 +140,7 @@ fn expert(obs: &[f32], action: &mut [f32]) {
     /// Of the nut where it clears the peg, m.
     const CLEAR: f32 = PEG[2] + PEG_HEIGHT + 0.035;
     /// How far the hand turns at most, rad.
-    const TURNS: (f32, f32) = (-3.5, 1.9);
+    const TURNS: (f32, f32) = (-1.9, 3.5);
     let view = View::of(obs);
     let ([x, y, z], hand, nut) = (view.object, view.hand, view.object_yaw);
     let (s, c) = (libm::sinf(nut), libm::cosf(nut));
@@ -160,8 +165,8 @@ fn expert(obs: &[f32], action: &mut [f32]) {
     let held = off < 0.025 && above.abs() < 0.02 && view.opening < 0.0335;
     if across < 0.012 && z < TABLE + 0.03 {
         // Let go, then away.
-        let rise = if view.opening > 0.06 { 0.1 } else { 0.0 };
-        let to = [hand[0] - rise, hand[1], TABLE + 0.012 + 2.0 * rise];
+        let height = if view.opening > 0.06 { 1.0 } else { hand[2] };
+        let to = [hand[0], hand[1], height];
         view.go(action, to, view.hand_yaw, -1.0, 1.0);
     } else if held {
         let aligned = ending.abs() < 0.05 && across < 0.004;
