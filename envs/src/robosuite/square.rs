@@ -148,22 +148,24 @@ fn expert(obs: &[f32], action: &mut [f32]) {
     let handle = [x + grip * c, y + grip * s];
     let (dx, dy) = (x - PEG[0], y - PEG[1]);
     let across = dx.abs().max(dy.abs());
-    // Of the hand's opening, along the handle's width: alike after half a turn. The one from which the
-    // nut is turned to the arm within the last joint's range.
+    // To the arm, the shorter way that the last joint allows from this yaw of the hand.
     let ending = wrap(PI - nut, 0.0);
-    let mut yaw = wrap(nut, 0.0);
-    for turn in [-PI, 0.0, PI] {
-        let start = wrap(nut, 0.0) + turn;
-        let fits = |a: f32| (TURNS.0..TURNS.1).contains(&a);
-        if fits(start) && (fits(start + ending)) && (start - view.hand_yaw).abs() < 1.7 {
-            yaw = start;
-        }
-    }
+    let fits = |yaw: f32| (TURNS.0..TURNS.1).contains(&yaw);
+    let turn = |from: f32| {
+        let other = ending - TAU.copysign(ending);
+        [ending, other].into_iter().find(|turn| fits(from + turn))
+    };
+    // Of the hand for the grasp: alike after half a turn; the one with the least turns.
+    let starts = [nut, nut - PI, nut + PI].into_iter();
+    let turns = starts.filter_map(|yaw| Some((yaw, yaw.abs() + turn(yaw)?.abs())));
+    let best = turns.filter(|(yaw, _)| fits(*yaw));
+    let best = best.min_by(|a, b| a.1.total_cmp(&b.1));
+    let yaw = best.map_or(nut, |(yaw, _)| yaw);
     let off = (hand[0] - handle[0]).hypot(hand[1] - handle[1]);
     let above = hand[2] - z;
     let turned = (yaw - view.hand_yaw).abs() < 0.1;
     let held = off < 0.025 && above.abs() < 0.02 && view.opening < 0.0335;
-    if across < 0.012 && z < TABLE + 0.03 {
+    if across < 0.012 && z < TABLE + 0.045 {
         // Let go, then away.
         let height = if view.opening > 0.06 { 1.0 } else { hand[2] };
         let to = [hand[0], hand[1], height];
@@ -172,12 +174,15 @@ fn expert(obs: &[f32], action: &mut [f32]) {
         let aligned = ending.abs() < 0.05 && across < 0.004;
         let around = across < 0.006 && z < PEG[2] + PEG_HEIGHT + 0.005;
         let to = |x: f32, y: f32, z: f32| [hand[0] + x, hand[1] + y, z + above];
+        let turned = view.hand_yaw + turn(view.hand_yaw).unwrap_or(ending);
         if z < CLEAR - 0.03 && !around && across > 0.01 {
             view.go(action, to(0.0, 0.0, CLEAR + 0.02), view.hand_yaw, 1.0, 0.7);
+        } else if ending.abs() > 0.4 && across > 0.05 {
+            // In its place, not with a stretched arm, which could not bend again.
+            view.go(action, to(0.0, 0.0, CLEAR + 0.01), turned, 1.0, 1.0);
         } else {
             let down = if aligned || around { TABLE } else { CLEAR };
-            let to = to(-dx, -dy, down);
-            view.go(action, to, view.hand_yaw + ending, 1.0, 0.7);
+            view.go(action, to(-dx, -dy, down), turned, 1.0, 0.7);
         }
     } else if off > 0.012 || (above > 0.04 && !turned) {
         view.go(action, [handle[0], handle[1], z + 0.1], yaw, -1.0, 1.0);
