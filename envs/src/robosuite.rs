@@ -3,15 +3,18 @@
 //! robomimic (Mandlekar et al. 2021, arXiv:2108.03298) has them: `lift`, `can` and `square`.
 //!
 //! The [`arm`] is robosuite's Panda with the figures of its MJCF, its [`control`] `OSC_POSE` at 20 Hz
-//! over a simulation at 500 Hz; `tests` holds both to a record of robosuite's. Rewards are the shaped
+//! over a simulation at 500 Hz; `tests` holds both to a record of robosuite's: after two seconds of
+//! random actions a joint is off by 0.012 rad at most. Rewards are the shaped
 //! ones with a scale of 10. The observation is that of robomimic's `low_dim` with the arm's joints.
 //! Deviations: quaternions have one sign, that of the hand and of the object as it sees it a positive x
 //! (the hand points down, which is half a turn), that of the object a positive w; the object is seen
 //! from the hand in every task; the arm's pedestal is left out. Each file names its own.
 
 mod arm;
+pub(crate) mod can;
 mod control;
 pub(crate) mod lift;
+pub(crate) mod square;
 #[cfg(test)]
 mod tests;
 
@@ -247,7 +250,7 @@ fn put(world: &mut World, object: RigidBodyHandle, position: [f32; 3], angle: f3
 struct View {
     hand: [f32; 3],
     /// How far the hand is turned about the vertical from its nominal direction, from
-    /// [`BRANCH`] - 2 pi to [`BRANCH`].
+    /// -[`BRANCH`] to 2 pi - [`BRANCH`].
     hand_yaw: f32,
     /// How far the hand leans along x and y: a turn by the opposite sets it upright; rad.
     lean: [f32; 2],
@@ -258,7 +261,7 @@ struct View {
     object_yaw: f32,
 }
 
-/// The last joint ends in between at about 2.1 and -3.7 rad of the hand's yaw.
+/// The last joint ends at about -2.1 and 3.7 rad of the hand's yaw.
 const BRANCH: f32 = 2.35;
 
 impl View {
@@ -276,7 +279,7 @@ impl View {
         let object = turn(12) * Vector::X;
         Self {
             hand: at(0),
-            hand_yaw: wrap(libm::atan2f(ahead.y, ahead.x), BRANCH - PI),
+            hand_yaw: wrap(libm::atan2f(ahead.y, ahead.x), PI - BRANCH),
             lean: [-down.y, down.x],
             opening: obs[7] - obs[8],
             object: at(9),
@@ -303,3 +306,40 @@ fn wrap(angle: f32, middle: f32) -> f32 {
     use std::f32::consts::TAU;
     angle - TAU * libm::roundf((angle - middle) / TAU)
 }
+
+/// The shaped reward of `can` and `square`, of 1: the most of what is earned by reaching, grasping,
+/// lifting and hovering.
+struct Stages {
+    /// Of the hand to where it should grasp, see [`Seen::nearness`].
+    nearness: f64,
+    grasped: bool,
+    /// m below the height to which the object should be lifted.
+    below: f64,
+    /// m from the target, across.
+    away: f64,
+    /// Over the target, where it may be let go.
+    over: bool,
+}
+
+impl Stages {
+    const REACH: f64 = 0.1;
+    const GRASP: f64 = 0.35;
+    const LIFT: f64 = 0.5;
+    const HOVER: f64 = 0.7;
+
+    fn reward(&self) -> f64 {
+        let near = |scale: f64, distance: f64| 1.0 - libm::tanh(scale * distance);
+        let reach = Self::REACH * self.nearness;
+        let (mut grasp, mut lift) = (0.0, 0.0);
+        if self.grasped {
+            grasp = Self::GRASP;
+            lift = grasp + near(15.0, self.below.max(0.0)) * (Self::LIFT - Self::GRASP);
+        }
+        let from = if self.over { Self::LIFT } else { lift };
+        let hover = from + near(10.0, self.away) * (Self::HOVER - Self::LIFT);
+        reach.max(grasp).max(lift).max(hover)
+    }
+}
+
+/// Beyond this distance the hand has left an object, m: robosuite's 1 - tanh(10 d) < 0.6.
+const LEFT_ALONE: f64 = 0.6;

@@ -88,6 +88,8 @@ pub const TASKS: &[Task] = &[
     metaworld::bin_picking::TASK,
     metaworld::assembly::TASK,
     robosuite::lift::TASK,
+    robosuite::can::TASK,
+    robosuite::square::TASK,
 ];
 
 /// The task with this id.

@@ -3,10 +3,9 @@
 //! ranges of the joints are its.
 //!
 //! Flange, hand and gripper are one body, in the frame of robosuite's `right_hand`, which turns with
-//! the last joint. Deviations: the links weigh nothing, which stands for the gravity compensation of
-//! robosuite's controller; meshes are capsules and boxes; links do not touch each other, the fingers
-//! included, whose ranges end where they would meet; nor do the two links nearest to the base touch
-//! anything.
+//! the last joint. Deviations: meshes are capsules and boxes; links do not touch each other, the
+//! fingers included, whose ranges end where they would meet; nor do the two links nearest to the base
+//! touch anything.
 
 use crate::EnvError;
 use crate::robot::{BODY, Body, GEOM, Geom, HINGE, Joint, Kind, Robot, Solid};
@@ -277,7 +276,6 @@ impl Arm {
             let properties = MassProperties::new(centre, mass.x, diagonal);
             let body = robot.body_mut(world, i);
             body.set_additional_mass_properties(properties, true);
-            body.set_gravity_scale(0.0, true);
         }
         robot.set_friction(world, |i| {
             if i < JOINTS {

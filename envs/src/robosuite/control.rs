@@ -1,8 +1,8 @@
 //! Operational-space control of the hand's pose, robosuite's `OSC_POSE` with its default figures.
 //!
 //! torque = Jᵀ (Λp f ⊕ Λr t) + Nᵀ M n, where f and t are accelerations towards the goal, n those
-//! towards the arm's posture at the start, and N the nullspace of J (Khatib 1987). Left out is the
-//! compensation of Coriolis forces.
+//! towards the arm's posture at the start, and N the nullspace of J (Khatib 1987), plus what
+//! compensates gravity and the forces of Coriolis.
 
 use super::arm::{Arm, FINGER_RANGE, INERTIAS, JOINTS, armature};
 use crate::world::World;
@@ -73,9 +73,14 @@ impl Control {
     /// Of the motors, and of the air; N m.
     fn torques(&self, world: &World, arm: &Arm) -> ([f32; JOINTS], [f32; JOINTS]) {
         let end = arm.end(world);
-        let (mass, along, about) = dynamics(world, arm, end.translation);
         let wide = |x: [f32; JOINTS]| SVector::<f64, JOINTS>::from(x.map(f64::from));
         let (q, rates) = (wide(arm.joints(world)), wide(arm.rates(world)));
+        let Dynamics {
+            mass,
+            along,
+            about,
+            bias,
+        } = dynamics(world, arm, end.translation, &rates);
         // A robot that is no longer sound gets no torques, and its episode ends as diverged.
         let Some(mobility) = mass.cholesky().map(|c| c.inverse()) else {
             return ([0.0; JOINTS], [0.0; JOINTS]);
@@ -101,7 +106,7 @@ impl Control {
         let inverse = full * mobility * full.transpose();
         let lambda = inverse.try_inverse().unwrap_or_else(SMatrix::zeros);
         let posture = pull - full.transpose() * (lambda * (full * (mobility * pull)));
-        let torques = along.transpose() * force + about.transpose() * moment + posture;
+        let torques = along.transpose() * force + about.transpose() * moment + posture + bias;
         let drag = drag(end.rotation, &along, &about, &rates);
         (torques.map(|t| t as f32).into(), drag)
     }
@@ -134,34 +139,73 @@ fn vector(v: Vector) -> Vector3<f64> {
     Vector3::new(v.x.into(), v.y.into(), v.z.into())
 }
 
-/// The arm's mass matrix, and what its joints do to a point of the hand: along and about x, y, z.
-/// Link by link from the hand, of what hangs on each joint (Featherstone's composite bodies).
-fn dynamics(world: &World, arm: &Arm, point: Vector) -> (Square, Jacobian, Jacobian) {
-    let mut mass_matrix = Square::zeros();
+/// An arm as its controller sees it.
+struct Dynamics {
+    mass: Square,
+    /// What the joints do to a point of the hand: along and about x, y, z.
+    along: Jacobian,
+    about: Jacobian,
+    /// The joints' torques at these rates without acceleration.
+    bias: SVector<f64, JOINTS>,
+}
+
+/// Link by link from the hand, of what hangs on each joint, with spatial vectors at `point`
+/// (Featherstone 2008, "Rigid Body Dynamics Algorithms").
+fn dynamics(world: &World, arm: &Arm, point: Vector, rates: &SVector<f64, JOINTS>) -> Dynamics {
     let (mut along, mut about) = (Jacobian::zeros(), Jacobian::zeros());
+    // Of links: angular and linear.
+    let mut velocities = [[Vector3::<f64>::zeros(); 2]; JOINTS];
+    let mut accelerations = velocities;
+    let [mut w, mut v, mut dw, mut dv] = [Vector3::zeros(); 4];
+    dv -= vector(world.0.gravity);
     for i in 0..JOINTS {
         let pose = arm.pose(world, i);
-        let axis = vector(pose.rotation * Vector::Z);
-        along.set_column(i, &vector(pose.translation - point).cross(&axis));
-        about.set_column(i, &axis);
+        let turn = vector(pose.rotation * Vector::Z);
+        let shift = vector(pose.translation - point).cross(&turn);
+        along.set_column(i, &shift);
+        about.set_column(i, &turn);
+        let (turn, shift) = (turn * rates[i], shift * rates[i]);
+        dw += w.cross(&turn);
+        dv += w.cross(&shift) + v.cross(&turn);
+        w += turn;
+        v += shift;
+        (velocities[i], accelerations[i]) = ([w, v], [dw, dv]);
     }
-    // About `point`: mass, mass times centre, inertia.
+    let (mut mass_matrix, mut bias) = (Square::zeros(), SVector::zeros());
+    // About `point`, of the links so far: mass, mass times centre, inertia; moment and force.
     let (mut mass, mut moment, mut spin) = (0.0, Vector3::zeros(), Matrix3::zeros());
+    let (mut torque, mut force) = (Vector3::zeros(), Vector3::zeros());
     for i in (0..INERTIAS.len()).rev() {
         let (pose, own) = (arm.pose(world, i), &INERTIAS[i]);
         let centre = vector(pose * Vector::from(own.centre) - point);
         let m = f64::from(own.mass);
+        let mut inertia =
+            (Matrix3::identity() * centre.norm_squared() - centre * centre.transpose()) * m;
+        let axes = [Vector::X, Vector::Y, Vector::Z].map(|a| vector(pose.rotation * a));
+        for (axis, &along) in axes.iter().zip(&own.diagonal) {
+            inertia += axis * axis.transpose() * f64::from(along);
+        }
+        // Fingers go with the hand.
+        let joint = i.min(JOINTS - 1);
+        let times = |w: Vector3<f64>, v: Vector3<f64>| {
+            (
+                inertia * w + centre.cross(&v) * m,
+                (v + w.cross(&centre)) * m,
+            )
+        };
+        let ([w, v], [dw, dv]) = (velocities[joint], accelerations[joint]);
+        let (angular, linear) = times(w, v);
+        let (pull_angular, pull_linear) = times(dw, dv);
+        torque += pull_angular + w.cross(&angular) + v.cross(&linear);
+        force += pull_linear + w.cross(&linear);
         mass += m;
         moment += centre * m;
-        let axes = [Vector::X, Vector::Y, Vector::Z].map(|a| vector(pose.rotation * a));
-        for (axis, &inertia) in axes.iter().zip(&own.diagonal) {
-            spin += axis * axis.transpose() * f64::from(inertia);
-        }
-        spin += (Matrix3::identity() * centre.norm_squared() - centre * centre.transpose()) * m;
+        spin += inertia;
         if i >= JOINTS {
             continue;
         }
         let (v, w) = (along.column(i).into_owned(), about.column(i).into_owned());
+        bias[i] = w.dot(&torque) + v.dot(&force);
         let linear = v * mass + w.cross(&moment);
         let angular = spin * w + moment.cross(&v);
         for j in 0..=i {
@@ -171,5 +215,10 @@ fn dynamics(world: &World, arm: &Arm, point: Vector) -> (Square, Jacobian, Jacob
         }
         mass_matrix[(i, i)] += f64::from(armature(i));
     }
-    (mass_matrix, along, about)
+    Dynamics {
+        mass: mass_matrix,
+        along,
+        about,
+        bias,
+    }
 }

@@ -107,7 +107,6 @@ fn expert(obs: &[f32], action: &mut [f32]) {
         let off = view.object_yaw - view.hand_yaw;
         off - FRAC_PI_2 * libm::roundf(off / FRAC_PI_2)
     };
-    let yaw = if yaw > 1.2 { yaw - FRAC_PI_2 } else { yaw };
     let off = (view.hand[0] - x).hypot(view.hand[1] - y);
     let above = view.hand[2] - z;
     let turned = wrap(yaw - view.hand_yaw, 0.0).abs() < 0.1;
@@ -119,6 +118,7 @@ fn expert(obs: &[f32], action: &mut [f32]) {
         view.go(action, [x, y, z], yaw, 1.0, 1.0);
     } else {
         let height = TABLE + 0.12;
-        view.go(action, [view.hand[0], view.hand[1], height], yaw, 1.0, 0.5);
+        let (to, yaw) = ([view.hand[0], view.hand[1], height], view.hand_yaw);
+        view.go(action, to, yaw, 1.0, 0.5);
     }
 }

@@ -45,7 +45,8 @@ fn hand_is_where_it_is_in_mujoco() {
     }
 }
 
-/// Worst of joints (rad), position (m) and fingers (m).
+/// Two seconds each of nothing, of a straight way, of a turn and of random actions. Measured: 0.022 rad,
+/// 2.5 mm, and of the fingers 1.5 mm.
 #[test]
 fn moves_as_in_robosuite() {
     for (number, episode) in record().moves.iter().enumerate() {
@@ -71,34 +72,62 @@ fn moves_as_in_robosuite() {
             worst[1] = worst[1].max(off(&place, &row[14..17]));
             worst[2] = worst[2].max(off(&fingers, &row[17..19]));
         }
-        println!("move {number}: {worst:?}");
+        let [joint, place, finger] = worst;
+        assert!(
+            joint < 0.03 && place < 4e-3 && finger < 2e-3,
+            "move {number}: {worst:?}"
+        );
     }
 }
 
-/// One expert episode, printed.
+/// One command, and two seconds. The joints' friction keeps the hand 2.6 mm from the first pose.
 #[test]
-fn watch() {
-    let task = lift::TASK;
-    for seed in 0..3 {
-        let mut env = task.make().expect("make");
-        let mut obs = vec![0.0; task.spec.obs_dim()];
-        let mut action = vec![0.0; 7];
-        env.reset(seed, &mut obs).expect("reset");
-        for t in 0..120 {
-            (task.expert.expect("expert"))(&obs, &mut action);
-            let step = env.step(&action, &mut obs).expect("step");
-            if t % 4 == 0 {
-                println!(
-                    "{seed} {t} hand {:.3?} fing {:.4?} obj {:.4?} q {:.2?} in {:.3?} a {action:.2?} r {:.3} {}",
-                    &obs[..7],
-                    &obs[7..9],
-                    &obs[9..12],
-                    &obs[12..16],
-                    &obs[16..19],
-                    step.reward,
-                    step.success
-                );
-            }
+fn reaches_a_pose() {
+    let (mut world, mut cell) = Workcell::<Lift>::build(&lift::TASK).expect("build");
+    for action in [
+        [1.0, -1.0, 1.0, 0.3, -0.3, 1.0, 0.0],
+        [-1.0, 0.5, 0.5, -0.5, 0.2, -1.0, 0.0],
+    ] {
+        let before = cell.arm.end(&world);
+        cell.act(&mut world, &action);
+        let reach = |i: usize| super::REACH[i] * action[i];
+        let place = before.translation + Vector::new(reach(0), reach(1), reach(2));
+        let turn = Vector::new(reach(3), reach(4), reach(5));
+        let turn = Rotation::from_axis_angle(turn.normalize(), turn.length()) * before.rotation;
+        for _ in 0..1000 {
+            cell.substep(&mut world);
+            world.step().expect("step");
         }
+        let end = cell.arm.end(&world);
+        let (off, turned) = (end.translation - place, end.rotation * turn.inverse());
+        let turned = 2.0 * Vector::new(turned.x, turned.y, turned.z).length();
+        assert!(
+            off.length() < 4e-3 && turned < 1e-2,
+            "off by {off} m, {turned} rad"
+        );
     }
+}
+
+/// Lifts a cube and holds it still for 10 s.
+#[test]
+fn grasp_holds() {
+    let task = lift::TASK;
+    let mut env = task.make().expect("make");
+    let (mut obs, mut action) = (vec![0.0; task.spec.obs_dim()], [0.0; 7]);
+    env.reset(1, &mut obs).expect("reset");
+    for _ in 0..80 {
+        task.expert.expect("an expert")(&obs, &mut action);
+        env.step(&action, &mut obs).expect("step");
+    }
+    let place = |obs: &[f32]| Vector::new(obs[16], obs[17], obs[18]);
+    let before = place(&obs);
+    let mut success = false;
+    for _ in 0..200 {
+        success = env
+            .step(&[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], &mut obs)
+            .expect("step")
+            .success;
+    }
+    let creep = (place(&obs) - before).length();
+    assert!(creep < 1e-3 && success, "{creep} m");
 }
