@@ -101,6 +101,7 @@ impl Scene for Lift {
 /// Above the cube, down, close, up.
 fn expert(obs: &[f32], action: &mut [f32]) {
     let view = View::of(obs);
+    let [x, y, z] = view.object;
     // Faces are alike, the nearest will do.
     let yaw = view.hand_yaw + {
         let off = view.object_yaw - view.hand_yaw;
