@@ -35,6 +35,7 @@ mod gymnasium;
 mod jump;
 mod maze;
 mod metaworld;
+mod prop;
 pub mod reward;
 mod robosuite;
 mod robot;

@@ -19,7 +19,6 @@ pub(crate) mod hammer;
 mod hand;
 pub(crate) mod pick_place;
 pub(crate) mod plate_slide;
-mod prop;
 pub(crate) mod push;
 pub(crate) mod reach;
 mod reward;
@@ -29,17 +28,40 @@ mod tabletop;
 mod tests;
 pub(crate) mod window;
 
-pub(crate) use prop::put;
+use crate::episode::Episode;
+use crate::{Expert, Field, Spec, Task};
 use std::array::from_fn;
-use tabletop::OBSERVATION;
-#[cfg(test)]
 pub(crate) use tabletop::Tabletop;
+use tabletop::{ACTIONS, OBSERVATION, PERIOD, Scene};
 
-const FAMILY: &str = "metaworld";
-const TAGS: &[&str] = &["dense-reward", "goal"];
-/// Meta-World's own; the data of CPL (Hejna et al. 2024) have 250.
-const HORIZON: u32 = 500;
-const REWARD_BOUNDS: Option<(f32, f32)> = Some((0.0, 10.0));
+/// A task of the family, of the first version: its id, its reward and success in words, what it
+/// observes and who can do it.
+const fn task<S: Scene>(
+    id: &'static str,
+    reward: &'static str,
+    success: &'static str,
+    fields: &'static [Field],
+    expert: Expert,
+) -> Task {
+    Task {
+        id,
+        family: "metaworld",
+        tags: &["dense-reward", "goal"],
+        version: 1,
+        reward,
+        success,
+        spec: Spec {
+            fields,
+            actions: ACTIONS,
+            control_period: PERIOD,
+            // Meta-World's own; the data of CPL (Hejna et al. 2024) have 250.
+            horizon: 500,
+            reward_bounds: Some((0.0, 10.0)),
+        },
+        expert: Some(expert),
+        make: Episode::<Tabletop<S>>::make,
+    }
+}
 
 /// The tip of a hand that is there.
 fn tcp(hand: [f32; 3]) -> [f64; 3] {

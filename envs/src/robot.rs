@@ -8,7 +8,7 @@
 mod build;
 mod table;
 
-pub(crate) use build::frame;
+pub(crate) use build::{AXES, frame};
 pub(crate) use table::{
     BODY, Body, FREE, GEOM, Geom, HINGE, Joint, Kind, PLANAR, SLIDE_X, SLIDE_Z, Solid, degrees,
 };

@@ -189,9 +189,18 @@ impl World {
                 TypedShape::Cuboid(c) => Shape::Cuboid {
                     half: c.half_extents.into(),
                 },
-                TypedShape::ConvexPolyhedron(hull) => Shape::Ellipsoid {
-                    half: half_axes(hull.points()),
-                },
+                TypedShape::ConvexPolyhedron(hull) if hull.points().len() > FEW => {
+                    Shape::Ellipsoid {
+                        half: half_axes(hull.points()),
+                    }
+                }
+                TypedShape::ConvexPolyhedron(hull) => {
+                    let around = hull.local_aabb();
+                    pose *= Pose::from_translation(around.center());
+                    Shape::Cuboid {
+                        half: around.half_extents().into(),
+                    }
+                }
                 TypedShape::Capsule(c) => {
                     let turn = Rotation::from_rotation_arc(
                         Vector::Z,
@@ -301,6 +310,9 @@ impl World {
         }
     }
 }
+
+/// A hull of so many points at most is drawn as the box around it, others are ellipsoids.
+const FEW: usize = 16;
 
 /// Of the ellipsoid through these points, which are on its axes along x and z.
 fn half_axes(points: &[Vector]) -> [f32; 3] {

@@ -7,18 +7,16 @@
 //! The original's begins 1 mm above the table; here it lies on it. The reward counts from the draw in
 //! both.
 
-use super::prop::{Thing, collider, put};
 use super::reward::{Caging, Density};
 use super::tabletop::{
-    ACTIONS, NOTHING, PERIOD, Pose7, Scene, Seen, Slot::Fixed, Slot::Free, Slot::Within, Tabletop,
-    fields, object,
+    NOTHING, Pose7, Scene, Seen, Slot::Fixed, Slot::Free, Slot::Within, fields, object,
 };
-use super::{FAMILY, HORIZON, OBSERVATION, REWARD_BOUNDS, TAGS, View, grasp};
-use crate::episode::Episode;
+use super::{OBSERVATION, View, grasp, task};
+use crate::prop::{Thing, collider, put};
 use crate::reward::{Sigmoid::LongTail, tolerance};
 use crate::robot::Solid;
 use crate::world::World;
-use crate::{Field, Spec, Task};
+use crate::{Field, Task};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::array::from_fn;
@@ -65,23 +63,13 @@ const FIELDS: [Field; OBSERVATION] = fields(
     [Within(-0.1, 0.1), Within(0.75, 0.85), Fixed(PEG_TOP)],
 );
 
-pub(crate) const TASK: Task = Task {
-    id: "assembly",
-    family: FAMILY,
-    tags: TAGS,
-    version: 1,
-    reward: "up to 2 for a grasp of the handle and up to 6 for the ring in a funnel that leads over the peg, both the less the more the ring is turned, and 10 for success",
-    success: "the ring's middle is below the peg's top and, seen from above, within 2 cm of its axis",
-    spec: Spec {
-        fields: &FIELDS,
-        actions: ACTIONS,
-        control_period: PERIOD,
-        horizon: HORIZON,
-        reward_bounds: REWARD_BOUNDS,
-    },
-    expert: Some(expert),
-    make: Episode::<Tabletop<Assembly>>::make,
-};
+pub(crate) const TASK: Task = task::<Assembly>(
+    "assembly",
+    "up to 2 for a grasp of the handle and up to 6 for the ring in a funnel that leads over the peg, both the less the more the ring is turned, and 10 for success",
+    "the ring's middle is below the peg's top and, seen from above, within 2 cm of its axis",
+    &FIELDS,
+    expert,
+);
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Assembly {
@@ -131,7 +119,7 @@ impl Scene for Assembly {
         let fixed = world.0.insert_body(RigidBodyBuilder::fixed());
         world.0.insert_collider(collider(peg), Some(fixed));
         Some(Self {
-            ring: Thing::of(world, &solids),
+            ring: Thing::of(world, solids),
             peg: fixed,
             start: [0.0; 3],
             goal: [0.0; 3],
@@ -152,7 +140,7 @@ impl Scene for Assembly {
     }
 
     fn objects(&self, world: &World) -> [Pose7; 2] {
-        let [x, y, z] = super::prop::point(world, self.ring.0, [0.0, -HANDLE, 0.0]);
+        let [x, y, z] = crate::prop::point(world, self.ring.0, [0.0, -HANDLE, 0.0]);
         let [.., a, b, c, w] = self.ring.pose(world);
         [[x, y, z, w, a, b, c], [0.0; 7]]
     }

@@ -5,17 +5,14 @@
 //! 0.1 s, and here they begin where it does; the reward counts from the draw in both. The hand may go
 //! 5 mm lower than the original's target: the original's hand sags below it by as much.
 
-use super::prop::{Thing, collider};
 use super::reward::{Caging, Density, and, distance};
-use super::tabletop::{
-    ACTIONS, NOTHING, PERIOD, Pose7, Scene, Seen, Slot::Fixed, Slot::Free, Tabletop, fields, object,
-};
-use super::{FAMILY, HORIZON, OBSERVATION, REWARD_BOUNDS, TAGS, View, grasp};
-use crate::episode::Episode;
+use super::tabletop::{NOTHING, Pose7, Scene, Seen, Slot::Fixed, Slot::Free, fields, object};
+use super::{OBSERVATION, View, grasp, task};
+use crate::prop::{Thing, collider};
 use crate::reward::{Sigmoid::LongTail, tolerance};
 use crate::robot::Solid;
 use crate::world::World;
-use crate::{Field, Spec, Task};
+use crate::{Field, Task};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -54,23 +51,13 @@ const FIELDS: [Field; OBSERVATION] = fields(
     [Fixed(GOAL[0]), Fixed(GOAL[1]), Fixed(GOAL[2])],
 );
 
-pub(crate) const TASK: Task = Task {
-    id: "bin-picking",
-    family: FAMILY,
-    tags: TAGS,
-    version: 1,
-    reward: "up to 1 for a grasp of the cube near the goal, 1 to 6 more for the cube lifted by 2 cm in the fingers, the more the nearer it is to the goal with the hand above the bins' edges, and 10 for the cube within 5 cm of the goal",
-    success: "the cube is within 5 cm of the middle of the other bin's underside",
-    spec: Spec {
-        fields: &FIELDS,
-        actions: ACTIONS,
-        control_period: PERIOD,
-        horizon: HORIZON,
-        reward_bounds: REWARD_BOUNDS,
-    },
-    expert: Some(expert),
-    make: Episode::<Tabletop<BinPicking>>::make,
-};
+pub(crate) const TASK: Task = task::<BinPicking>(
+    "bin-picking",
+    "up to 1 for a grasp of the cube near the goal, 1 to 6 more for the cube lifted by 2 cm in the fingers, the more the nearer it is to the goal with the hand above the bins' edges, and 10 for the cube within 5 cm of the goal",
+    "the cube is within 5 cm of the middle of the other bin's underside",
+    &FIELDS,
+    expert,
+);
 
 #[derive(Clone, Serialize, Deserialize)]
 struct BinPicking {

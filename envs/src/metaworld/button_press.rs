@@ -5,18 +5,16 @@
 //! so softly that its own policy presses the button in by 8.6 cm; success begins at 7.3. Here it ends after
 //! 8.6 cm, firmly.
 
-use super::prop::{Mechanism, Part, collider};
 use super::reward::{and, distance};
 use super::tabletop::{
-    ACTIONS, NOTHING, PERIOD, Pose7, Scene, Seen, Slot::Fixed, Slot::Free, Slot::Within, Tabletop,
-    fields, object,
+    NOTHING, Pose7, Scene, Seen, Slot::Fixed, Slot::Free, Slot::Within, fields, object,
 };
-use super::{FAMILY, HORIZON, REWARD_BOUNDS, TAGS};
-use crate::episode::Episode;
+use super::{OBSERVATION, View, approach, task, tcp};
+use crate::prop::{Mechanism, Part, collider};
 use crate::reward::{Sigmoid::LongTail, tolerance};
 use crate::robot::{HINGE, Joint, Kind, Solid};
 use crate::world::World;
-use crate::{Field, Spec, Task};
+use crate::{Field, Task};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +27,7 @@ const HAND: [f32; 3] = [0.0, 0.4, 0.2];
 /// How far the button goes in.
 const TRAVEL: f32 = 0.086;
 
-const FIELDS: [Field; super::OBSERVATION] = fields(
+const FIELDS: [Field; OBSERVATION] = fields(
     [
         object(
             [Free, Free, Fixed(HEIGHT)],
@@ -40,23 +38,13 @@ const FIELDS: [Field; super::OBSERVATION] = fields(
     [Within(-0.1, 0.1), Within(0.75, 0.8), Fixed(HEIGHT)],
 );
 
-pub(crate) const TASK: Task = Task {
-    id: "button-press",
-    family: FAMILY,
-    tags: TAGS,
-    version: 1,
-    reward: "2 for the tip at the button with the fingers apart, and 8 for the button pressed while the tip is within 5 cm of it",
-    success: "the button is within 2 cm of its end",
-    spec: Spec {
-        fields: &FIELDS,
-        actions: ACTIONS,
-        control_period: PERIOD,
-        horizon: HORIZON,
-        reward_bounds: REWARD_BOUNDS,
-    },
-    expert: Some(expert),
-    make: Episode::<Tabletop<ButtonPress>>::make,
-};
+pub(crate) const TASK: Task = task::<ButtonPress>(
+    "button-press",
+    "2 for the tip at the button with the fingers apart, and 8 for the button pressed while the tip is within 5 cm of it",
+    "the button is within 2 cm of its end",
+    &FIELDS,
+    expert,
+);
 
 #[derive(Clone, Serialize, Deserialize)]
 struct ButtonPress {
@@ -98,7 +86,6 @@ impl Scene for ButtonPress {
                     ..HINGE
                 },
                 spring_rest: 0.5,
-                friction: 0.0,
                 mass: 0.01,
                 centre: [0.0, -0.1935, 0.0],
                 inertia: [0.001; 3],
@@ -135,12 +122,7 @@ impl Scene for ButtonPress {
         let object = seen.object();
         let left = (f64::from(self.goal[1]) - object[1]).abs();
         let away = distance(object, seen.tcp);
-        let near = tolerance(
-            away,
-            (0.0, 0.05),
-            distance(object, super::tcp(HAND)),
-            LongTail,
-        );
+        let near = tolerance(away, (0.0, 0.05), distance(object, tcp(HAND)), LongTail);
         let pressed = tolerance(left, (0.0, 0.005), f64::from(HOLE - START), LongTail);
         let mut reward = 2.0 * and(seen.opening, near);
         if away <= 0.05 {
@@ -152,7 +134,7 @@ impl Scene for ButtonPress {
 
 /// Lines up before the button, tips at its middle, then drives forward.
 fn expert(obs: &[f32], action: &mut [f32]) {
-    let view = super::View::of(obs);
+    let view = View::of(obs);
     let [x, y, z] = view.object;
     let before = [x, y - 0.06, z + 0.03];
     let aligned = (view.hand[0] - x).abs() < 0.01 && (view.hand[2] - before[2]).abs() < 0.02;
@@ -161,7 +143,7 @@ fn expert(obs: &[f32], action: &mut [f32]) {
     } else {
         [before[0], before[1].min(view.hand[1]), before[2]]
     };
-    super::approach(action, view.hand, to, 0.0);
+    approach(action, view.hand, to, 0.0);
 }
 
 #[cfg(test)]

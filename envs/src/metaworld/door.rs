@@ -8,21 +8,19 @@
 //! For the same reason the original's open door swings shut by 15 degrees as `door-close` begins; here
 //! it stands still.
 
-use super::prop::{Mechanism, Part, collider};
 use super::reward::{and, distance};
 use super::tabletop::{
-    ACTIONS, NOTHING, PERIOD, Pose7, Scene, Seen, Slot, Slot::Fixed, Slot::Free, Slot::Within,
-    Tabletop, fields, object,
+    NOTHING, Pose7, Scene, Seen, Slot, Slot::Fixed, Slot::Free, Slot::Within, fields, object,
 };
-use super::{FAMILY, HORIZON, REWARD_BOUNDS, TAGS, View, approach};
-use crate::episode::Episode;
+use super::{View, approach, task};
+use crate::prop::{Mechanism, Part, collider};
 use crate::reward::{
     Sigmoid::{Gaussian, LongTail},
     tolerance,
 };
 use crate::robot::{HINGE, Joint, Solid};
 use crate::world::World;
-use crate::{Field, Spec, Task};
+use crate::{Field, Task};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::f32::consts::FRAC_PI_2;
@@ -44,7 +42,7 @@ const HANDLE: [f32; 3] = [0.375_721_63, -0.107_139_9, 0.0];
 const HANDLE_HEIGHT: f32 = 0.150_035_95;
 const HANDLE_ROTATION: [f32; 4] = [0.690_758_5, -0.150_620_95, 0.690_878_7, 0.151_171_07];
 /// From the safe to the goals, m.
-const OPEN: [f32; 3] = [-0.3, -0.45, 0.0];
+const OPENED: [f32; 3] = [-0.3, -0.45, 0.0];
 const CLOSED: [f32; 3] = [0.2, -0.2, 0.0];
 const CLOSE_HAND: [f32; 3] = [-0.5, 0.6, 0.2];
 
@@ -57,40 +55,24 @@ const fn goal(at: [f32; 3]) -> [Slot; 3] {
         Fixed(DRAW[2][0]),
     ]
 }
-const OPEN_FIELDS: [Field; super::OBSERVATION] = fields([HANDLE_SLOTS, NOTHING], goal(OPEN));
+const OPEN_FIELDS: [Field; super::OBSERVATION] = fields([HANDLE_SLOTS, NOTHING], goal(OPENED));
 const CLOSE_FIELDS: [Field; super::OBSERVATION] = fields([HANDLE_SLOTS, NOTHING], goal(CLOSED));
 
-const fn spec(fields: &'static [Field]) -> Spec {
-    Spec {
-        fields,
-        actions: ACTIONS,
-        control_period: PERIOD,
-        horizon: HORIZON,
-        reward_bounds: REWARD_BOUNDS,
-    }
-}
+pub(crate) const OPEN: Task = task::<Open>(
+    "door-open",
+    "10 on success; else up to 2 for the hand behind the handle, come from above, with the grip closing, 1.6 for a door more than 2 degrees open and up to 6.4 for how far",
+    "the handle is within 8 cm of the goal along x: the door is more than 79 degrees open",
+    &OPEN_FIELDS,
+    open,
+);
 
-pub(crate) const DOOR_OPEN: Task = Task {
-    id: "door-open",
-    family: FAMILY,
-    tags: TAGS,
-    version: 1,
-    reward: "10 on success; else up to 2 for the hand behind the handle, come from above, with the grip closing, 1.6 for a door more than 2 degrees open and up to 6.4 for how far",
-    success: "the handle is within 8 cm of the goal along x: the door is more than 79 degrees open",
-    spec: spec(&OPEN_FIELDS),
-    expert: Some(open),
-    make: Episode::<Tabletop<Open>>::make,
-};
-
-pub(crate) const DOOR_CLOSE: Task = Task {
-    id: "door-close",
-    reward: "10 for the handle within 5 cm of the goal; else up to 6 for the handle near the goal and up to 3 for the tip near it",
-    success: "the handle is within 8 cm of the goal",
-    spec: spec(&CLOSE_FIELDS),
-    expert: Some(close),
-    make: Episode::<Tabletop<Close>>::make,
-    ..DOOR_OPEN
-};
+pub(crate) const CLOSE: Task = task::<Close>(
+    "door-close",
+    "10 for the handle within 5 cm of the goal; else up to 6 for the handle near the goal and up to 3 for the tip near it",
+    "the handle is within 8 cm of the goal",
+    &CLOSE_FIELDS,
+    close,
+);
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Door {
@@ -125,7 +107,6 @@ impl Door {
                     ..HINGE
                 },
                 spring_rest: 0.0,
-                friction: 0.0,
                 mass: 2.23,
                 centre: [0.2237, -0.0204, 0.0],
                 inertia: [0.0117, 0.0436, 0.0373],
@@ -187,7 +168,7 @@ impl Scene for Open {
     }
 
     fn goal(&self) -> [f32; 3] {
-        self.0.in_safe(OPEN)
+        self.0.in_safe(OPENED)
     }
 
     fn judge(&self, seen: &Seen) -> (f64, bool) {

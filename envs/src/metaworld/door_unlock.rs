@@ -2,18 +2,16 @@
 //! `door-unlock-v3` (`sawyer_door_unlock_v3.py`, `doorlockA.xml`). The door itself is fixed.
 
 use super::door::WALLS;
-use super::prop::{Mechanism, Part, collider};
 use super::reward::distance;
 use super::tabletop::{
-    ACTIONS, NOTHING, PERIOD, Pose7, Scene, Seen, Slot::Fixed, Slot::Free, Slot::Within, Tabletop,
-    fields, object,
+    NOTHING, Pose7, Scene, Seen, Slot::Fixed, Slot::Free, Slot::Within, fields, object,
 };
-use super::{FAMILY, HORIZON, REWARD_BOUNDS, TAGS, View, approach, tcp};
-use crate::episode::Episode;
+use super::{View, approach, task, tcp};
+use crate::prop::{Mechanism, Part, collider};
 use crate::reward::{Sigmoid::LongTail, tolerance};
 use crate::robot::{HINGE, Joint, Solid};
 use crate::world::World;
-use crate::{Field, Spec, Task};
+use crate::{Field, Task};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::f32::consts::FRAC_PI_2;
@@ -51,23 +49,13 @@ const FIELDS: [Field; super::OBSERVATION] = fields(
     ],
 );
 
-pub(crate) const TASK: Task = Task {
-    id: "door-unlock",
-    family: FAMILY,
-    tags: TAGS,
-    version: 1,
-    reward: "2 for the hand before the lock's end, 7 cm below it, and 8 for the lock's end close to the goal along x",
-    success: "the lock's end is within 2 cm of the goal along x",
-    spec: Spec {
-        fields: &FIELDS,
-        actions: ACTIONS,
-        control_period: PERIOD,
-        horizon: HORIZON,
-        reward_bounds: REWARD_BOUNDS,
-    },
-    expert: Some(expert),
-    make: Episode::<Tabletop<DoorUnlock>>::make,
-};
+pub(crate) const TASK: Task = task::<DoorUnlock>(
+    "door-unlock",
+    "2 for the hand before the lock's end, 7 cm below it, and 8 for the lock's end close to the goal along x",
+    "the lock's end is within 2 cm of the goal along x",
+    &FIELDS,
+    expert,
+);
 
 #[derive(Clone, Serialize, Deserialize)]
 struct DoorUnlock {
@@ -103,7 +91,6 @@ impl Scene for DoorUnlock {
                     ..HINGE
                 },
                 spring_rest: 0.0,
-                friction: 0.0,
                 mass: 0.001,
                 centre: [0.042, -0.024, 0.0],
                 inertia: [1.5e-7, 8.7e-7, 9.5e-7],

@@ -7,18 +7,16 @@
 //! against the end of its joint. Here it ends after 20 cm, firmly, as far as the original's own policy
 //! pulls it, and stays where it is left.
 
-use super::prop::{Mechanism, Part, collider};
 use super::reward::{and, distance};
 use super::tabletop::{
-    ACTIONS, NO_ROTATION, NOTHING, PERIOD, Pose7, Scene, Seen, Slot::Fixed, Slot::Free,
-    Slot::Within, Tabletop, fields, object,
+    NO_ROTATION, NOTHING, Pose7, Scene, Seen, Slot::Fixed, Slot::Free, Slot::Within, fields, object,
 };
-use super::{FAMILY, HORIZON, OBSERVATION, REWARD_BOUNDS, TAGS, View, approach};
-use crate::episode::Episode;
+use super::{OBSERVATION, View, approach, task};
+use crate::prop::{Mechanism, Part, collider};
 use crate::reward::{Sigmoid::Gaussian, Sigmoid::LongTail, tolerance};
 use crate::robot::{HINGE, Joint, Kind, Solid};
 use crate::world::World;
-use crate::{Field, Spec, Task};
+use crate::{Field, Task};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +72,6 @@ fn build(world: &mut World) -> Option<Mechanism> {
                 ..HINGE
             },
             spring_rest: 0.0,
-            friction: 0.0,
             mass: 0.38,
             centre: [0.0, -0.0616, -0.0021],
             inertia: [0.0039, 0.0017, 0.0028],
@@ -98,23 +95,13 @@ const OPEN_FIELDS: [Field; OBSERVATION] = fields(
     [Within(-0.1, 0.1), Fixed(OPEN_GOAL), Fixed(HEIGHT)],
 );
 
-pub(crate) const OPEN: Task = Task {
-    id: "drawer-open",
-    family: FAMILY,
-    tags: TAGS,
-    version: 1,
-    reward: "5 for the handle within 2 cm of its goal and 5 for the hand at the handle, where sideways and forward errors count three times; both with long tails",
-    success: "the handle is within 3 cm of its goal",
-    spec: Spec {
-        fields: &OPEN_FIELDS,
-        actions: ACTIONS,
-        control_period: PERIOD,
-        horizon: HORIZON,
-        reward_bounds: REWARD_BOUNDS,
-    },
-    expert: Some(open),
-    make: Episode::<Tabletop<Open>>::make,
-};
+pub(crate) const OPEN: Task = task::<Open>(
+    "drawer-open",
+    "5 for the handle within 2 cm of its goal and 5 for the hand at the handle, where sideways and forward errors count three times; both with long tails",
+    "the handle is within 3 cm of its goal",
+    &OPEN_FIELDS,
+    open,
+);
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Open {
@@ -187,23 +174,13 @@ const CLOSE_FIELDS: [Field; OBSERVATION] = fields(
     [Within(-0.1, 0.1), Fixed(CLOSE_GOAL), Fixed(HEIGHT)],
 );
 
-pub(crate) const CLOSE: Task = Task {
-    id: "drawer-close",
-    family: FAMILY,
-    tags: TAGS,
-    version: 1,
-    reward: "10 once the point above the handle is within 6.5 cm of the goal, else up to 10 for the tip at that point while the fingers are told to close, times how near the goal it is",
-    success: "the point 5 cm above the handle is within 6.5 cm of the goal",
-    spec: Spec {
-        fields: &CLOSE_FIELDS,
-        actions: ACTIONS,
-        control_period: PERIOD,
-        horizon: HORIZON,
-        reward_bounds: REWARD_BOUNDS,
-    },
-    expert: Some(close),
-    make: Episode::<Tabletop<Close>>::make,
-};
+pub(crate) const CLOSE: Task = task::<Close>(
+    "drawer-close",
+    "10 once the point above the handle is within 6.5 cm of the goal, else up to 10 for the tip at that point while the fingers are told to close, times how near the goal it is",
+    "the point 5 cm above the handle is within 6.5 cm of the goal",
+    &CLOSE_FIELDS,
+    close,
+);
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Close {

@@ -3,21 +3,19 @@
 //!
 //! The object is a point beside the handle's end and 1 cm below its middle, as in the original.
 
-use super::prop::{Mechanism, Part, collider};
 use super::reward::distance;
 use super::tabletop::{
-    ACTIONS, NOTHING, PERIOD, Pose7, Scene, Seen, Slot::Fixed, Slot::Free, Slot::Within, Tabletop,
-    fields, object,
+    NOTHING, Pose7, Scene, Seen, Slot::Fixed, Slot::Free, Slot::Within, fields, object,
 };
-use super::{FAMILY, HORIZON, REWARD_BOUNDS, TAGS, View, approach, tcp};
-use crate::episode::Episode;
+use super::{View, approach, task, tcp};
+use crate::prop::{Mechanism, Part, collider};
 use crate::reward::{
     Sigmoid::{Gaussian, LongTail},
     tolerance,
 };
 use crate::robot::{HINGE, Joint, Solid};
 use crate::world::World;
-use crate::{Field, Spec, Task};
+use crate::{Field, Task};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -43,23 +41,13 @@ const FIELDS: [Field; super::OBSERVATION] = fields(
     ],
 );
 
-pub(crate) const TASK: Task = Task {
-    id: "faucet-close",
-    family: FAMILY,
-    tags: TAGS,
-    version: 1,
-    reward: "10 on success; else up to 6 for the handle's end near the goal and up to 4 for the tip at it",
-    success: "the handle's end is within 7 cm of the goal",
-    spec: Spec {
-        fields: &FIELDS,
-        actions: ACTIONS,
-        control_period: PERIOD,
-        horizon: HORIZON,
-        reward_bounds: REWARD_BOUNDS,
-    },
-    expert: Some(expert),
-    make: Episode::<Tabletop<FaucetClose>>::make,
-};
+pub(crate) const TASK: Task = task::<FaucetClose>(
+    "faucet-close",
+    "10 on success; else up to 6 for the handle's end near the goal and up to 4 for the tip at it",
+    "the handle's end is within 7 cm of the goal",
+    &FIELDS,
+    expert,
+);
 
 #[derive(Clone, Serialize, Deserialize)]
 struct FaucetClose {
@@ -93,7 +81,6 @@ impl Scene for FaucetClose {
                     ..HINGE
                 },
                 spring_rest: 0.0,
-                friction: 0.0,
                 mass: 0.268,
                 centre: [0.0, -0.0575, 0.125],
                 inertia: [0.00115, 0.00007, 0.00114],

@@ -9,17 +9,14 @@
 //! The original begins with the hammer in the table, which pushes it out within 0.2 s; here it lies
 //! where it comes to rest, 2.8 cm higher. The reward counts from the draw in both.
 
-use super::prop::{Mechanism, Part, Thing, collider};
 use super::reward::{Caging, Density, distance};
-use super::tabletop::{
-    ACTIONS, PERIOD, Pose7, Scene, Seen, Slot::Fixed, Slot::Free, Tabletop, fields, object,
-};
-use super::{FAMILY, HORIZON, OBSERVATION, REWARD_BOUNDS, TAGS, View, grasp};
-use crate::episode::Episode;
+use super::tabletop::{Pose7, Scene, Seen, Slot::Fixed, Slot::Free, fields, object};
+use super::{OBSERVATION, View, grasp, task};
+use crate::prop::{Mechanism, Part, Thing, collider};
 use crate::reward::{Sigmoid::LongTail, tolerance};
 use crate::robot::{HINGE, Joint, Kind, Solid};
 use crate::world::World;
-use crate::{Field, Spec, Task};
+use crate::{Field, Task};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -76,23 +73,13 @@ const FIELDS: [Field; OBSERVATION] = fields(
     [Fixed(GOAL[0]), Fixed(GOAL[1]), Fixed(GOAL[2])],
 );
 
-pub(crate) const TASK: Task = Task {
-    id: "hammer",
-    family: FAMILY,
-    tags: TAGS,
-    version: 1,
-    reward: "up to 2 for a grasp of the handle and up to 6 for the head near the goal, both the less the more the hammer is turned, and 10 where that is above 5 with the nail driven in by 9 cm",
-    success: "the nail is driven in by 9 cm of its 10",
-    spec: Spec {
-        fields: &FIELDS,
-        actions: ACTIONS,
-        control_period: PERIOD,
-        horizon: HORIZON,
-        reward_bounds: REWARD_BOUNDS,
-    },
-    expert: Some(expert),
-    make: Episode::<Tabletop<Hammer>>::make,
-};
+pub(crate) const TASK: Task = task::<Hammer>(
+    "hammer",
+    "up to 2 for a grasp of the handle and up to 6 for the head near the goal, both the less the more the hammer is turned, and 10 where that is above 5 with the nail driven in by 9 cm",
+    "the nail is driven in by 9 cm of its 10",
+    &FIELDS,
+    expert,
+);
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Hammer {
@@ -140,14 +127,13 @@ impl Scene for Hammer {
                     ..HINGE
                 },
                 spring_rest: 0.0,
-                friction: 0.0,
                 mass: 0.0886 * SCALE,
                 centre: [0.0, 0.0243, 0.0],
                 inertia: [1.294e-4, 2.48e-5, 1.294e-4].map(|i| i * SCALE),
             },
         )?;
         Some(Self {
-            hammer: Thing::of(world, &solids),
+            hammer: Thing::of(world, solids),
             nail,
             start: [0.0; 3],
         })

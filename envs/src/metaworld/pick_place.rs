@@ -1,17 +1,13 @@
 //! `pick-place`: bring a puck to a point in the air, after Meta-World's `pick-place-v3`
 //! (`sawyer_pick_place_v3.py`). The puck is `push`'s.
 
-use super::prop::Thing;
 use super::reward::{across, and, distance, flanked};
-use super::tabletop::{
-    ACTIONS, NOTHING, PERIOD, Pose7, Scene, Seen, Slot::Free, Slot::Within, Tabletop, fields,
-    object,
-};
-use super::{FAMILY, HORIZON, OBSERVATION, REWARD_BOUNDS, TAGS, View, grasp};
-use crate::episode::Episode;
+use super::tabletop::{NOTHING, Pose7, Scene, Seen, Slot::Free, Slot::Within, fields, object};
+use super::{OBSERVATION, View, grasp, task};
+use crate::prop::Thing;
 use crate::reward::{Sigmoid::LongTail, tolerance};
 use crate::world::World;
-use crate::{Field, Spec, Task};
+use crate::{Field, Task};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -23,23 +19,13 @@ const FIELDS: [Field; OBSERVATION] = fields(
     [Within(-0.1, 0.1), Within(0.8, 0.9), Within(0.05, 0.3)],
 );
 
-pub(crate) const TASK: Task = Task {
-    id: "pick-place",
-    family: FAMILY,
-    tags: TAGS,
-    version: 1,
-    reward: "up to 1 for a grasp of the puck near the goal, 1 to 6 more for the puck lifted by 1 cm with the tip within 2 cm of it, the more the nearer it is to the goal, and 10 for the puck within 5 cm of the goal",
-    success: "the puck is within 7 cm of the goal",
-    spec: Spec {
-        fields: &FIELDS,
-        actions: ACTIONS,
-        control_period: PERIOD,
-        horizon: HORIZON,
-        reward_bounds: REWARD_BOUNDS,
-    },
-    expert: Some(expert),
-    make: Episode::<Tabletop<PickPlace>>::make,
-};
+pub(crate) const TASK: Task = task::<PickPlace>(
+    "pick-place",
+    "up to 1 for a grasp of the puck near the goal, 1 to 6 more for the puck lifted by 1 cm with the tip within 2 cm of it, the more the nearer it is to the goal, and 10 for the puck within 5 cm of the goal",
+    "the puck is within 7 cm of the goal",
+    &FIELDS,
+    expert,
+);
 
 #[derive(Clone, Serialize, Deserialize)]
 struct PickPlace {

@@ -5,18 +5,16 @@
 //! above the table, which it would not touch either way. Tubes and nets of a side of the goal are one
 //! slab as thick as the tubes.
 
-use super::prop::{collider, put};
 use super::reward::{and, distance};
 use super::tabletop::{
-    ACTIONS, NOTHING, PERIOD, Pose7, Scene, Seen, Slot::Fixed, Slot::Free, Slot::Within, Tabletop,
-    fields, object,
+    NOTHING, Pose7, Scene, Seen, Slot::Fixed, Slot::Free, Slot::Within, fields, object,
 };
-use super::{FAMILY, HORIZON, OBSERVATION, REWARD_BOUNDS, TAGS, View, approach};
-use crate::episode::Episode;
+use super::{OBSERVATION, View, approach, task};
+use crate::prop::{collider, put};
 use crate::reward::{Sigmoid::LongTail, tolerance};
 use crate::robot::Solid;
-use crate::world::World;
-use crate::{Field, Spec, Task};
+use crate::world::{OBJECT, World};
+use crate::{Field, Task};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -78,23 +76,13 @@ const FIELDS: [Field; OBSERVATION] = fields(
     [Within(-0.1, 0.1), Within(0.85, 0.9), Fixed(0.0)],
 );
 
-pub(crate) const TASK: Task = Task {
-    id: "plate-slide",
-    family: FAMILY,
-    tags: TAGS,
-    version: 1,
-    reward: "10 for the plate within 5 cm of the goal, else up to 8 for the tip within 5 cm of the plate and the plate near the goal, as a product with long tails",
-    success: "the plate is within 7 cm of the goal",
-    spec: Spec {
-        fields: &FIELDS,
-        actions: ACTIONS,
-        control_period: PERIOD,
-        horizon: HORIZON,
-        reward_bounds: REWARD_BOUNDS,
-    },
-    expert: Some(expert),
-    make: Episode::<Tabletop<PlateSlide>>::make,
-};
+pub(crate) const TASK: Task = task::<PlateSlide>(
+    "plate-slide",
+    "10 for the plate within 5 cm of the goal, else up to 8 for the tip within 5 cm of the plate and the plate near the goal, as a product with long tails",
+    "the plate is within 7 cm of the goal",
+    &FIELDS,
+    expert,
+);
 
 #[derive(Clone, Serialize, Deserialize)]
 struct PlateSlide {
@@ -127,6 +115,7 @@ impl Scene for PlateSlide {
         let mass = MassProperties::new(Vector::ZERO, MASS, INERTIA.into());
         let body = RigidBodyBuilder::dynamic()
             .can_sleep(false)
+            .user_data(OBJECT)
             .additional_mass_properties(mass);
         let body = world.0.insert_body(body);
         let solid = collider(Solid::Cuboid([0.0, 0.0, 0.0005], HALF));

@@ -4,17 +4,15 @@
 //! damped, in place of MuJoCo's torsional friction: a spin stops within 0.1 s rather than 0.02 s, and
 //! on its side it rolls for 20 cm from 0.3 m/s, there to a wall.
 
-use super::prop::Thing;
 use super::reward::{Caging, Density, distance};
 use super::tabletop::{
-    ACTIONS, NOTHING, PERIOD, Pose7, Scene, Seen, Slot::Fixed, Slot::Free, Slot::Within, Tabletop,
-    fields, object,
+    NOTHING, Pose7, Scene, Seen, Slot::Fixed, Slot::Free, Slot::Within, fields, object,
 };
-use super::{FAMILY, HORIZON, OBSERVATION, REWARD_BOUNDS, TAGS, View, grasp};
-use crate::episode::Episode;
+use super::{OBSERVATION, View, grasp, task};
+use crate::prop::Thing;
 use crate::reward::{Sigmoid::LongTail, tolerance};
 use crate::world::World;
-use crate::{Field, Spec, Task};
+use crate::{Field, Task};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -37,23 +35,13 @@ const FIELDS: [Field; OBSERVATION] = fields(
     [Within(-0.1, 0.1), Within(0.8, 0.9), Fixed(HEIGHT)],
 );
 
-pub(crate) const TASK: Task = Task {
-    id: "push",
-    family: FAMILY,
-    tags: TAGS,
-    version: 1,
-    reward: "up to 2 for a grasp of the puck, up to 8 where the tip is within 2 cm of it, more the nearer it is to the goal, and 10 for the puck within 5 cm of the goal",
-    success: "the puck is within 5 cm of the goal",
-    spec: Spec {
-        fields: &FIELDS,
-        actions: ACTIONS,
-        control_period: PERIOD,
-        horizon: HORIZON,
-        reward_bounds: REWARD_BOUNDS,
-    },
-    expert: Some(expert),
-    make: Episode::<Tabletop<Push>>::make,
-};
+pub(crate) const TASK: Task = task::<Push>(
+    "push",
+    "up to 2 for a grasp of the puck, up to 8 where the tip is within 2 cm of it, more the nearer it is to the goal, and 10 for the puck within 5 cm of the goal",
+    "the puck is within 5 cm of the goal",
+    &FIELDS,
+    expert,
+);
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Push {
@@ -137,11 +125,12 @@ fn agrees_with_meta_world() {
 /// middle, and how far it is from there (m).
 #[cfg(test)]
 fn a_second(turn: Rotation, velocity: Vector, spin: Vector) -> (Vector, Vector, f32) {
+    use super::Tabletop;
     use crate::episode::Domain;
     let (mut world, domain) = Tabletop::<Push>::build(&TASK).expect("build");
     let body = domain.scene().puck.0;
     let start = Vector::new(0.0, 0.7, HEIGHT);
-    super::prop::put(&mut world, body, Pose::from_parts(start, turn));
+    crate::prop::put(&mut world, body, Pose::from_parts(start, turn));
     world.0.bodies[body].set_linvel(velocity, true);
     world.0.bodies[body].set_angvel(spin, true);
     for _ in 0..400 {

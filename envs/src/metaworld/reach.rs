@@ -1,17 +1,13 @@
 //! `reach`: move the tip of the hand to a point in the air, after Meta-World's `reach-v3`
 //! (`sawyer_reach_v3.py`). A puck lies on the table, to no end.
 
-use super::prop::Thing;
 use super::reward::distance;
-use super::tabletop::{
-    ACTIONS, NOTHING, PERIOD, Pose7, Scene, Seen, Slot::Free, Slot::Within, Tabletop, fields,
-    object,
-};
-use super::{FAMILY, HORIZON, OBSERVATION, REWARD_BOUNDS, TAGS, View, approach};
-use crate::episode::Episode;
+use super::tabletop::{NOTHING, Pose7, Scene, Seen, Slot::Free, Slot::Within, fields, object};
+use super::{OBSERVATION, View, approach, task};
+use crate::prop::Thing;
 use crate::reward::{Sigmoid::LongTail, tolerance};
 use crate::world::World;
-use crate::{Field, Spec, Task};
+use crate::{Field, Task};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -21,21 +17,14 @@ const FIELDS: [Field; OBSERVATION] = fields(
 );
 
 pub(crate) const TASK: Task = Task {
-    id: "reach",
-    family: FAMILY,
-    tags: TAGS,
     version: 2,
-    reward: "10 for the tip within 5 cm of the goal, with a long tail that falls to 1 at 5 cm plus the distance from the start",
-    success: "the tip is within 5 cm of the goal",
-    spec: Spec {
-        fields: &FIELDS,
-        actions: ACTIONS,
-        control_period: PERIOD,
-        horizon: HORIZON,
-        reward_bounds: REWARD_BOUNDS,
-    },
-    expert: Some(expert),
-    make: Episode::<Tabletop<Reach>>::make,
+    ..task::<Reach>(
+        "reach",
+        "10 for the tip within 5 cm of the goal, with a long tail that falls to 1 at 5 cm plus the distance from the start",
+        "the tip is within 5 cm of the goal",
+        &FIELDS,
+        expert,
+    )
 };
 
 #[derive(Clone, Serialize, Deserialize)]

@@ -3,7 +3,6 @@
 
 use super::tabletop::Seen;
 use crate::reward::{Sigmoid::LongTail, tolerance};
-use serde::{Deserialize, Serialize};
 
 /// Hamacher's product of two numbers from 0 to 1: an "and" that falls below both.
 pub(super) fn and(a: f64, b: f64) -> f64 {
@@ -41,7 +40,7 @@ pub(super) fn across(
 
 /// How close to grasping an object the hand is, from 0 to 1: the fingers on both sides of it, then
 /// closing. Meta-World's `_gripper_caging_reward`, with its names.
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Copy)]
 pub(super) struct Caging {
     pub obj_radius: f64,
     pub pad_success_thresh: f64,
@@ -52,9 +51,8 @@ pub(super) struct Caging {
 }
 
 /// What counts besides the grasp itself.
-#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy)]
 pub(super) enum Density {
-    Sparse,
     /// Half for the distance of the tip to the object.
     Medium,
     /// Half for the fingers' places.
@@ -75,7 +73,6 @@ impl Caging {
         let closing = seen.action[3].max(0.0).min(effort) / effort;
         let grasping = and(caging, if caging > 0.97 { closing } else { 0.0 });
         match self.density {
-            Density::Sparse => grasping,
             Density::High => (grasping + caging) / 2.0,
             Density::Medium => {
                 let margin = (distance(start, tcp_start) - self.object_reach_radius).abs();

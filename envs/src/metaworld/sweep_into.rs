@@ -7,17 +7,14 @@
 //! Deviation: the cube weighs 200 g, not 10. A hand can press it down with 300 N, and would go through
 //! so light a thing in rapier; the original's sinks into the table by 15 mm.
 
-use super::prop::{Thing, collider};
 use super::reward::{across, and, distance, flanked};
-use super::tabletop::{
-    ACTIONS, NOTHING, PERIOD, Pose7, Scene, Seen, Slot::Fixed, Slot::Free, Tabletop, fields, object,
-};
-use super::{FAMILY, HORIZON, OBSERVATION, REWARD_BOUNDS, TAGS, View, grasp};
-use crate::episode::Episode;
+use super::tabletop::{NOTHING, Pose7, Scene, Seen, Slot::Fixed, Slot::Free, fields, object};
+use super::{OBSERVATION, View, grasp, task};
+use crate::prop::{Thing, collider};
 use crate::reward::{Sigmoid::LongTail, tolerance};
 use crate::robot::Solid;
 use crate::world::World;
-use crate::{Field, Spec, Task};
+use crate::{Field, Task};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -39,23 +36,13 @@ const FIELDS: [Field; OBSERVATION] = fields(
     [Fixed(GOAL[0]), Fixed(GOAL[1]), Fixed(GOAL[2])],
 );
 
-pub(crate) const TASK: Task = Task {
-    id: "sweep-into",
-    family: FAMILY,
-    tags: TAGS,
-    version: 1,
-    reward: "up to 2 for a grasp of the cube, up to 6 more the nearer it is to the hole, and 10 for the cube within 5 cm of the hole's middle as seen from above",
-    success: "the cube is within 5 cm of the hole's middle as seen from above",
-    spec: Spec {
-        fields: &FIELDS,
-        actions: ACTIONS,
-        control_period: PERIOD,
-        horizon: HORIZON,
-        reward_bounds: REWARD_BOUNDS,
-    },
-    expert: Some(expert),
-    make: Episode::<Tabletop<SweepInto>>::make,
-};
+pub(crate) const TASK: Task = task::<SweepInto>(
+    "sweep-into",
+    "up to 2 for a grasp of the cube, up to 6 more the nearer it is to the hole, and 10 for the cube within 5 cm of the hole's middle as seen from above",
+    "the cube is within 5 cm of the hole's middle as seen from above",
+    &FIELDS,
+    expert,
+);
 
 #[derive(Clone, Serialize, Deserialize)]
 struct SweepInto {
@@ -65,6 +52,7 @@ struct SweepInto {
 
 impl Scene for SweepInto {
     const ITERATIONS: usize = 4;
+    const CONTACT: f32 = 60.0;
     const TABLE: &'static [([f32; 3], [f32; 3])] = &[
         // The hole's bottom, then what is around it.
         ([0.7, 0.4, 0.46], [0.0, 0.6, -0.46]),
@@ -85,9 +73,6 @@ impl Scene for SweepInto {
     fn build(world: &mut World) -> Option<Self> {
         let cube = collider(Solid::Cuboid([0.0; 3], [HALF; 3]));
         let cube = Thing::build(world, MASS, &[cube]);
-        // Hz, twice rapier's default: what a hand presses down is not to give way.
-        let softness = &mut world.0.integration_parameters.contact_softness;
-        softness.natural_frequency = 60.0;
         world.0.bodies.get_mut(cube.0)?.lock_rotations(true, true);
         Some(Self {
             cube,

@@ -33,8 +33,7 @@ const FLOOR: f32 = -0.913;
 
 pub(super) const ACTIONS: &[&str] = &["target_dx", "target_dy", "target_dz", "grip"];
 
-/// Position and quaternion of an object as its task observes it.
-pub(crate) type Pose7 = [f32; 7];
+pub(crate) use crate::prop::Pose7;
 
 /// What a task's file writes: the things on the table, how an episode arranges them and what is
 /// rewarded. The value is what it remembers of the episode.

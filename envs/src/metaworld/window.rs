@@ -5,18 +5,16 @@
 //! The object is a point beside the handle, where a hand would push. Panes are as thick
 //! as their frames, and the discs at the roots of the handle are missing.
 
-use super::prop::{Mechanism, Part, collider};
 use super::reward::{and, distance};
 use super::tabletop::{
-    ACTIONS, NO_ROTATION, NOTHING, PERIOD, Pose7, Scene, Seen, Slot::Fixed, Slot::Free,
-    Slot::Within, Tabletop, fields, object,
+    NO_ROTATION, NOTHING, Pose7, Scene, Seen, Slot::Fixed, Slot::Free, Slot::Within, fields, object,
 };
-use super::{FAMILY, HORIZON, OBSERVATION, REWARD_BOUNDS, TAGS, View, approach, hand::TIP};
-use crate::episode::Episode;
+use super::{OBSERVATION, View, approach, hand::TIP, task};
+use crate::prop::{Mechanism, Part, collider};
 use crate::reward::{Sigmoid, tolerance};
 use crate::robot::{HINGE, Joint, Kind, Solid};
 use crate::world::World;
-use crate::{Field, Spec, Task};
+use crate::{Field, Task};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +63,6 @@ fn build(world: &mut World) -> Option<Mechanism> {
                 ..HINGE
             },
             spring_rest: 0.0,
-            friction: 0.0,
             mass: 0.638,
             centre: [-0.0868, -0.0189, 0.0],
             inertia: [0.0062, 0.0094, 0.0037],
@@ -117,26 +114,16 @@ const OPEN_FIELDS: [Field; OBSERVATION] = fields(
     [Within(0.1, 0.3), Within(0.7, 0.9), Fixed(OPEN_HEIGHT)],
 );
 
-pub(crate) const OPEN: Task = Task {
-    id: "window-open",
-    family: FAMILY,
-    tags: TAGS,
-    version: 1,
-    reward: "10 for the tip within 2 cm of the point left of the handle and that point within 5 cm of the goal along x, as a product with long tails",
-    success: "the point left of the handle is within 5 cm of the goal along x",
-    spec: Spec {
-        fields: &OPEN_FIELDS,
-        actions: ACTIONS,
-        control_period: PERIOD,
-        horizon: HORIZON,
-        reward_bounds: REWARD_BOUNDS,
-    },
-    expert: Some(|obs, action| {
+pub(crate) const OPEN: Task = task::<Open>(
+    "window-open",
+    "10 for the tip within 2 cm of the point left of the handle and that point within 5 cm of the goal along x, as a product with long tails",
+    "the point left of the handle is within 5 cm of the goal along x",
+    &OPEN_FIELDS,
+    |obs, action| {
         let view = View::of(obs);
         push(&view, action, 1.0, view.goal[0] - 0.038);
-    }),
-    make: Episode::<Tabletop<Open>>::make,
-};
+    },
+);
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Open {
@@ -187,26 +174,16 @@ const CLOSE_FIELDS: [Field; OBSERVATION] = fields(
     [Fixed(0.0), Within(0.75, 0.9), Fixed(CLOSE_HEIGHT)],
 );
 
-pub(crate) const CLOSE: Task = Task {
-    id: "window-close",
-    family: FAMILY,
-    tags: TAGS,
-    version: 1,
-    reward: "10 for the tip within 2 cm of the point right of the handle, with a Gaussian tail, and that point within 5 cm of the goal along x, with a long tail, as a product",
-    success: "the point right of the handle is within 5 cm of the goal along x",
-    spec: Spec {
-        fields: &CLOSE_FIELDS,
-        actions: ACTIONS,
-        control_period: PERIOD,
-        horizon: HORIZON,
-        reward_bounds: REWARD_BOUNDS,
-    },
-    expert: Some(|obs, action| {
+pub(crate) const CLOSE: Task = task::<Close>(
+    "window-close",
+    "10 for the tip within 2 cm of the point right of the handle, with a Gaussian tail, and that point within 5 cm of the goal along x, with a long tail, as a product",
+    "the point right of the handle is within 5 cm of the goal along x",
+    &CLOSE_FIELDS,
+    |obs, action| {
         let view = View::of(obs);
         push(&view, action, -1.0, view.goal[0] + 0.015);
-    }),
-    make: Episode::<Tabletop<Close>>::make,
-};
+    },
+);
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Close {

@@ -5,13 +5,10 @@
 //! starts nor count in the reward (there, they make anything grasped count as lifted until they have
 //! fallen to the ground, and add a bit to 10).
 
-use super::{
-    ACTIONS, FAMILY, FIELDS, HORIZON, LEFT_ALONE, PERIOD, REWARD_BOUNDS, REWARD_SCALE, Scene, Seen,
-    Stages, TAGS, View, Workcell, add_object, fix_box, put,
-};
-use crate::episode::{Episode, Random};
+use super::{LEFT_ALONE, REWARD_SCALE, Scene, Seen, Stages, View, add_object, fix_box, put, task};
+use crate::episode::Random;
 use crate::world::World;
-use crate::{Geom, Spec, Task};
+use crate::{Geom, Task};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::f32::consts::TAU;
@@ -55,23 +52,12 @@ const SPREAD: [f32; 2] = [
 /// Of its middle above the bin's at the start, m: 2 mm of it are a fall.
 const START: f32 = 0.06;
 
-pub(crate) const TASK: Task = Task {
-    id: "can",
-    family: FAMILY,
-    tags: TAGS,
-    version: 1,
-    reward: "10 on success; else the most of: up to 1 for the hand's nearness to the can; 3.5 while both pads press on it; from there to 5 as it nears a height of 1.05 m; plus up to 2 as it nears the middle of its compartment, over which it need not be held",
-    success: "the can is in its compartment of the second bin and 4.2 cm from the point between the pads",
-    spec: Spec {
-        fields: FIELDS,
-        actions: ACTIONS,
-        control_period: PERIOD,
-        horizon: HORIZON,
-        reward_bounds: REWARD_BOUNDS,
-    },
-    expert: Some(expert),
-    make: Episode::<Workcell<Can>>::make,
-};
+pub(crate) const TASK: Task = task::<Can>(
+    "can",
+    "10 on success; else the most of: up to 1 for the hand's nearness to the can; 3.5 while both pads press on it; from there to 5 as it nears a height of 1.05 m; plus up to 2 as it nears the middle of its compartment, over which it need not be held",
+    "the can is in its compartment of the second bin and 4.2 cm from the point between the pads",
+    expert,
+);
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Can {

@@ -3,13 +3,10 @@
 //! The cube's edges, place and orientation are drawn as in robosuite's `Lift`; it starts 1 cm above
 //! the table, as there.
 
-use super::{
-    ACTIONS, FAMILY, FIELDS, HORIZON, PERIOD, REWARD_BOUNDS, REWARD_SCALE, Scene, Seen, TAGS, View,
-    Workcell, add_object, fix_box, put, wrap,
-};
-use crate::episode::{Episode, Random};
+use super::{REWARD_SCALE, Scene, Seen, View, add_object, fix_box, put, task, wrap};
+use crate::Task;
+use crate::episode::Random;
 use crate::world::World;
-use crate::{Spec, Task};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::f32::consts::{FRAC_PI_2, TAU};
@@ -29,23 +26,12 @@ const LIFTED: f32 = 0.04;
 /// Reaching 1, grasping 0.25, lifting 1.
 const FULL: f64 = 2.25;
 
-pub(crate) const TASK: Task = Task {
-    id: "lift",
-    family: FAMILY,
-    tags: TAGS,
-    version: 1,
-    reward: "10 once the cube is lifted; else 4.44 for the hand's nearness to the cube, falling off with a scale of 10 cm, and 1.11 while both pads press on it",
-    success: "the middle of the cube is more than 4 cm above the table",
-    spec: Spec {
-        fields: FIELDS,
-        actions: ACTIONS,
-        control_period: PERIOD,
-        horizon: HORIZON,
-        reward_bounds: REWARD_BOUNDS,
-    },
-    expert: Some(expert),
-    make: Episode::<Workcell<Lift>>::make,
-};
+pub(crate) const TASK: Task = task::<Lift>(
+    "lift",
+    "10 once the cube is lifted; else 4.44 for the hand's nearness to the cube, falling off with a scale of 10 cm, and 1.11 while both pads press on it",
+    "the middle of the cube is more than 4 cm above the table",
+    expert,
+);
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Lift {

@@ -5,12 +5,11 @@
 //! grasped count as lifted until it has fallen to the ground, and adds a bit to 10).
 
 use super::{
-    ACTIONS, FAMILY, FIELDS, HORIZON, LEFT_ALONE, PERIOD, REWARD_BOUNDS, REWARD_SCALE, Scene, Seen,
-    Stages, TAGS, View, Workcell, add_object, fix, fix_box, put, wrap,
+    LEFT_ALONE, REWARD_SCALE, Scene, Seen, Stages, View, add_object, fix, fix_box, put, task, wrap,
 };
-use crate::episode::{Episode, Random};
+use crate::episode::Random;
 use crate::world::World;
-use crate::{Geom, Spec, Task};
+use crate::{Geom, Task};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::f32::consts::{FRAC_PI_2, PI, TAU};
@@ -50,23 +49,12 @@ const DOWN: f32 = 0.05;
 /// Above the table's middle, m: high enough.
 const HIGH: f32 = 0.2;
 
-pub(crate) const TASK: Task = Task {
-    id: "square",
-    family: FAMILY,
-    tags: TAGS,
-    version: 1,
-    reward: "10 on success; else the most of: up to 1 for the hand's nearness to the handle; 3.5 while both pads press on the nut; from there to 5 as it nears a height of 0.995 m; plus up to 2 as it nears the peg's axis",
-    success: "the nut is around the square peg, less than 5 cm above the table, and its middle 4.2 cm from the point between the pads",
-    spec: Spec {
-        fields: FIELDS,
-        actions: ACTIONS,
-        control_period: PERIOD,
-        horizon: HORIZON,
-        reward_bounds: REWARD_BOUNDS,
-    },
-    expert: Some(expert),
-    make: Episode::<Workcell<Square>>::make,
-};
+pub(crate) const TASK: Task = task::<Square>(
+    "square",
+    "10 on success; else the most of: up to 1 for the hand's nearness to the handle; 3.5 while both pads press on the nut; from there to 5 as it nears a height of 0.995 m; plus up to 2 as it nears the peg's axis",
+    "the nut is around the square peg, less than 5 cm above the table, and its middle 4.2 cm from the point between the pads",
+    expert,
+);
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Square {

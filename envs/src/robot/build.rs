@@ -224,7 +224,7 @@ impl Robot {
     }
 }
 
-const AXES: [JointAxis; 6] = [
+pub(crate) const AXES: [JointAxis; 6] = [
     JointAxis::LinX,
     JointAxis::LinY,
     JointAxis::LinZ,

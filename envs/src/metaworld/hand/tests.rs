@@ -175,12 +175,9 @@ fn shaking_without_a_pause_does_not_loosen_the_grasp() {
     }
 }
 
-/// Prints the table of PHYSICS.md.
+/// The grip is a force, which no solver setting makes creep: see PHYSICS.md.
 #[test]
-#[ignore = "measures, asserts nothing: run it with --ignored --nocapture"]
-fn what_the_solver_does_to_a_grasp() {
-    println!("| iterations | friction in the bias pass | finger armature, kg | creep, mm / 10 s |");
-    println!("| --: | :-- | --: | --: |");
+fn a_grasp_holds_however_it_is_solved() {
     for armature in [0.0, 0.1, FINGER_ARMATURE] {
         for friction_in_bias_pass in [false, true] {
             for iterations in [1, 2, 4] {
@@ -190,9 +187,9 @@ fn what_the_solver_does_to_a_grasp() {
                     armature,
                 };
                 let (_, [_, shaken, held]) = grasp(solved, 1.0, 0.1, [0.0, 0.0], 0.04, PAUSE);
-                let creep = 1e3 * (held - shaken).length();
-                let pass = if friction_in_bias_pass { "yes" } else { "no" };
-                println!("| {iterations} | {pass} | {armature} | {creep:.3} |");
+                let creep = (held - shaken).length();
+                println!("{solved:?}: creep {creep} m");
+                assert!(creep < 5e-5, "{solved:?}: the cube creeps by {creep} m");
             }
         }
     }

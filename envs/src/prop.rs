@@ -1,13 +1,15 @@
-//! Things on the table: fixed bodies, free bodies, and bodies with one joint.
+//! Things that robots handle: free bodies, and bodies with one joint.
 
-use super::tabletop::Pose7;
-use crate::robot::{Joint, Kind, Solid, frame};
+use crate::robot::{AXES, Joint, Kind, Solid, frame};
 use crate::world::{OBJECT, World};
 use rapier3d::prelude::*;
 use serde::{Deserialize, Serialize};
 
+/// Position and quaternion.
+pub(crate) type Pose7 = [f32; 7];
+
 /// A solid without mass, as MuJoCo has it by default: friction 1, and of two the larger counts.
-pub(super) fn collider(solid: Solid) -> ColliderBuilder {
+pub(crate) fn collider(solid: Solid) -> ColliderBuilder {
     solid
         .collider(Vector::ZERO)
         .density(0.0)
@@ -35,7 +37,7 @@ pub(crate) fn put(world: &mut World, body: RigidBodyHandle, pose: Pose) {
 }
 
 /// Where a point of a body's frame is in the world, m.
-pub(super) fn point(world: &World, body: RigidBodyHandle, local: [f32; 3]) -> [f32; 3] {
+pub(crate) fn point(world: &World, body: RigidBodyHandle, local: [f32; 3]) -> [f32; 3] {
     let pose = world.0.bodies.get(body).map(|b| *b.position());
     pose.map_or([f32::NAN; 3], |pose| (pose * Vector::from(local)).into())
 }
@@ -46,50 +48,33 @@ const PUCK_DAMPING: f32 = 2.0;
 
 /// A body that moves freely.
 #[derive(Clone, Copy, Serialize, Deserialize)]
-pub(super) struct Thing(pub RigidBodyHandle);
+pub(crate) struct Thing(pub RigidBodyHandle);
 
 impl Thing {
     /// A body of these solids, which share its mass (kg) by volume.
     pub fn build(world: &mut World, mass: f32, solids: &[ColliderBuilder]) -> Self {
-        let body = world.add_body();
         let volume = |s: &ColliderBuilder| s.shape.mass_properties(1.0).mass();
         let density = mass / solids.iter().map(volume).sum::<f32>();
-        for solid in solids {
-            let solid = solid.clone().density(density);
-            world.0.insert_collider(solid, Some(body));
-        }
-        if let Some(b) = world.0.bodies.get_mut(body) {
-            b.recompute_mass_properties_from_colliders(&world.0.colliders);
-        }
-        Self(body)
+        let solids = solids.iter().map(|s| s.clone().density(density));
+        Self::of(world, solids)
     }
 
     /// A body of this mass (kg) and inertia (about its axes, kg m²), centred in its frame.
-    pub fn heavy(
-        world: &mut World,
-        mass: f32,
-        inertia: [f32; 3],
-        solids: &[ColliderBuilder],
-    ) -> Self {
+    pub fn heavy(world: &mut World, mass: f32, inertia: [f32; 3], solid: ColliderBuilder) -> Self {
+        let thing = Self::of(world, [solid]);
         let mass = MassProperties::new(Vector::ZERO, mass, inertia.into());
-        let body = RigidBodyBuilder::dynamic()
-            .can_sleep(false)
-            .additional_mass_properties(mass);
-        let body = world.0.insert_body(body);
-        for solid in solids {
-            world.0.insert_collider(solid.clone(), Some(body));
+        if let Some(body) = world.0.bodies.get_mut(thing.0) {
+            body.set_additional_mass_properties(mass, true);
+            body.recompute_mass_properties_from_colliders(&world.0.colliders);
         }
-        if let Some(b) = world.0.bodies.get_mut(body) {
-            b.recompute_mass_properties_from_colliders(&world.0.colliders);
-        }
-        Self(body)
+        thing
     }
 
     /// A body of these solids, each with a mass of its own.
-    pub fn of(world: &mut World, solids: &[ColliderBuilder]) -> Self {
+    pub fn of(world: &mut World, solids: impl IntoIterator<Item = ColliderBuilder>) -> Self {
         let body = world.add_body();
         for solid in solids {
-            world.0.insert_collider(solid.clone(), Some(body));
+            world.0.insert_collider(solid, Some(body));
         }
         if let Some(b) = world.0.bodies.get_mut(body) {
             b.recompute_mass_properties_from_colliders(&world.0.colliders);
@@ -100,7 +85,7 @@ impl Thing {
     /// Meta-World's puck: radius and half height 2 cm, an inertia six times a cylinder's.
     pub fn puck(world: &mut World) -> Self {
         let solid = Solid::Cylinder([0.0, 0.0, -0.02], [0.0, 0.0, 0.02], 0.02);
-        let puck = Self::heavy(world, 0.75, [8.80012e-4; 3], &[collider(solid)]);
+        let puck = Self::heavy(world, 0.75, [8.80012e-4; 3], collider(solid));
         if let Some(body) = world.0.bodies.get_mut(puck.0) {
             body.set_angular_damping(PUCK_DAMPING);
         }
@@ -125,7 +110,7 @@ impl Thing {
 
 /// A fixed base and a part that slides or turns on it.
 #[derive(Clone, Copy, Serialize, Deserialize)]
-pub(super) struct Mechanism {
+pub(crate) struct Mechanism {
     pub base: RigidBodyHandle,
     pub part: RigidBodyHandle,
     joint: MultibodyJointHandle,
@@ -133,13 +118,11 @@ pub(super) struct Mechanism {
 }
 
 /// What its part weighs and what holds it back.
-pub(super) struct Part {
+pub(crate) struct Part {
     /// Its joint to the base; the spring pulls towards `spring_rest`.
     pub joint: Joint,
     /// m or rad.
     pub spring_rest: f32,
-    /// N or N m, against any motion.
-    pub friction: f32,
     /// kg.
     pub mass: f32,
     /// In the part's frame, m.
@@ -196,7 +179,6 @@ impl Mechanism {
             mb.set_self_contacts_enabled(false);
             mb.armature_mut()[0] = spec.armature;
             mb.damping_mut()[0] = spec.damping;
-            mb.frictions_mut()[0] = part.friction;
             if let Some(link) = mb.link_mut(link) {
                 link.joint
                     .set_spring(axis, spec.stiffness, part.spring_rest);
@@ -230,12 +212,3 @@ impl Mechanism {
         point(world, self.part, local)
     }
 }
-
-const AXES: [JointAxis; 6] = [
-    JointAxis::LinX,
-    JointAxis::LinY,
-    JointAxis::LinZ,
-    JointAxis::AngX,
-    JointAxis::AngY,
-    JointAxis::AngZ,
-];
