@@ -173,7 +173,8 @@ impl<S: Scene> Domain for Workcell<S> {
     fn build(task: &Task) -> Result<(World, Self), EnvError> {
         let mut world = World::new(SUBSTEP);
         let p = &mut world.0.integration_parameters;
-        p.num_solver_iterations = 4;
+        // At 500 Hz a grasped cube creeps 0.08 mm in 10 s; with 4 iterations 0.17 mm, at half the speed.
+        p.num_solver_iterations = 1;
         p.friction_in_bias_pass = true;
         let floor = SharedShape::halfspace(Vector::Z);
         fix(&mut world, ColliderBuilder::new(floor));

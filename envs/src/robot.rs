@@ -264,15 +264,6 @@ impl Robot {
         });
     }
 
-    /// Sets the friction (N m or N) of hinges and slides, by index.
-    pub fn set_friction(&self, world: &mut World, friction: impl Fn(usize) -> f32) {
-        world.edit(self.handle, |mb, _| {
-            for (i, dof) in self.dofs.iter().enumerate() {
-                mb.frictions_mut()[dof.velocity] = friction(i);
-            }
-        });
-    }
-
     /// Armature, damping, stiffness and range of the `index`-th hinge or slide.
     #[cfg(test)]
     pub fn passive(&self, world: &World, index: usize) -> (f32, f32, f32, Option<[f32; 2]>) {

@@ -45,10 +45,10 @@ pub(super) const FINGER_RANGE: f32 = 0.04;
 
 /// N m.
 const TORQUE_LIMITS: [f32; JOINTS] = [80.0, 80.0, 80.0, 80.0, 80.0, 12.0, 12.0];
-/// N m, against any motion.
-const FRICTION: f32 = 0.1;
-/// N.
-const FINGER_FRICTION: f32 = 1.0;
+/// Against any motion: of the arm's joints (N m) above a rate (rad/s), of the fingers (N) above a speed
+/// (m/s); slower, in proportion. rapier's own friction of joints takes half of all time.
+const FRICTION: (f32, f32) = (0.1, 0.01);
+const FINGER_FRICTION: (f32, f32) = (1.0, 0.005);
 /// N per m, and N.
 const FINGER_STIFFNESS: f32 = 1000.0;
 const FINGER_FORCE: f32 = 20.0;
@@ -277,13 +277,6 @@ impl Arm {
             let body = robot.body_mut(world, i);
             body.set_additional_mass_properties(properties, true);
         }
-        robot.set_friction(world, |i| {
-            if i < JOINTS {
-                FRICTION
-            } else {
-                FINGER_FRICTION
-            }
-        });
         let pads = PADS.map(|i| robot.geom_handle(i));
         let arm = Self { robot, pads };
         arm.place(world, &NOMINAL);
@@ -350,16 +343,22 @@ impl Arm {
         others: [f32; JOINTS],
         opening: f32,
     ) {
+        let mut rates = [0.0; LINKS];
+        self.robot.velocities(world, &mut rates);
         let fingers = self.fingers(world);
         let goals = [opening, -opening];
+        let friction =
+            |i: usize, (force, rate): (f32, f32)| -force * (rates[i] / rate).clamp(-1.0, 1.0);
         self.robot.drive(
             world,
             (0..LINKS).map(|i| {
                 let force = if i < JOINTS {
-                    others[i] + torques[i].clamp(-TORQUE_LIMITS[i], TORQUE_LIMITS[i])
+                    let limit = TORQUE_LIMITS[i];
+                    others[i] + torques[i].clamp(-limit, limit) + friction(i, FRICTION)
                 } else {
-                    let i = i - JOINTS;
-                    (FINGER_STIFFNESS * (goals[i] - fingers[i])).clamp(-FINGER_FORCE, FINGER_FORCE)
+                    let off = goals[i - JOINTS] - fingers[i - JOINTS];
+                    (FINGER_STIFFNESS * off).clamp(-FINGER_FORCE, FINGER_FORCE)
+                        + friction(i, FINGER_FRICTION)
                 };
                 (i, force)
             }),
