@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::Holder;
+
 /// What can go wrong while results are stored, read, summarised or drawn.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -21,13 +23,26 @@ pub enum Error {
     #[error(
         "{} is in use by {}; wait for it to end, or stop it, and start again",
         dir.display(),
-        holder(*pid)
+        named(holder.as_ref())
     )]
     Locked {
         /// The run's folder.
         dir: PathBuf,
         /// The process recorded in the lock file, where it could be read.
-        pid: Option<u32>,
+        holder: Option<Holder>,
+    },
+    /// Another process took this run over while this one was silent.
+    #[error(
+        "{} was taken over by {} while this process was stopped or cut off from its disk; \
+         nothing more is written here, the other process goes on",
+        dir.display(),
+        named(holder.as_ref())
+    )]
+    Overtaken {
+        /// The run's folder.
+        dir: PathBuf,
+        /// Who holds it now, where it could be read.
+        holder: Option<Holder>,
     },
     /// A folder's `config.json` records another configuration than the one asked for.
     #[error(
@@ -138,9 +153,9 @@ pub enum Error {
         /// The last step in the log.
         last: u64,
     },
-    /// A finished run was asked to change.
-    #[error("{} is finished and is not changed any more; delete the folder to run it again", dir.display())]
-    AlreadyFinished {
+    /// A finished or failed run was asked to change.
+    #[error("{} has ended and is not changed any more; delete the folder to run it again", dir.display())]
+    Ended {
         /// The run's folder.
         dir: PathBuf,
     },
@@ -216,8 +231,8 @@ fn advice(cause: &io::Error) -> &'static str {
     }
 }
 
-fn holder(pid: Option<u32>) -> String {
-    pid.map_or_else(|| "another process".into(), |pid| format!("process {pid}"))
+fn named(holder: Option<&Holder>) -> String {
+    holder.map_or_else(|| "another process".into(), Holder::to_string)
 }
 
 fn at_line(line: Option<usize>) -> String {

@@ -14,11 +14,13 @@
 #![forbid(unsafe_code)]
 
 mod checkpoint;
+mod claim;
 mod error;
 mod eval;
 mod files;
 pub mod group;
 mod key;
+mod merge;
 pub mod plot;
 pub mod reference;
 mod run;
@@ -27,8 +29,10 @@ pub mod store;
 pub mod table;
 
 pub use checkpoint::Checkpoint;
+pub use claim::{Claim, Holder};
 pub use error::Error;
 pub use eval::{EpisodeResult, Eval};
 pub use key::{RunInfo, RunKey, canonical_json};
-pub use run::{Run, Status};
+pub use merge::{Merged, merge};
+pub use run::{Failure, Run, Status};
 pub use store::{FinishedRun, Store, Unfinished, Why};

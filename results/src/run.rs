@@ -6,10 +6,11 @@
 //! progress.jsonl     notes with time stamps and speeds, which are not
 //! checkpoint-<step>  the newest checkpoint and, until the run is finished, the one before it
 //! done.json          the summary and the hash of eval.jsonl; its presence means finished
-//! lock               advisory lock; holds the process id of its last owner
+//! failed.json        in its place where the run ended for a reason of its own, such as divergence
+//! lock               who works on the run; empty when nobody does
 //! ```
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::checkpoint::{Checkpoint, Generations};
+use crate::claim::{Claim, LOCK};
 use crate::eval::{complete_lines, parse_evals, parse_log};
 use crate::files::{check_name, read_if_there, write_atomic};
 use crate::key::canonical_json;
@@ -26,7 +28,7 @@ const CONFIG: &str = "config.json";
 const EVALS: &str = "eval.jsonl";
 const NOTES: &str = "progress.jsonl";
 const DONE: &str = "done.json";
-const LOCK: &str = "lock";
+const FAILED: &str = "failed.json";
 const FORMAT: u32 = 1;
 
 /// How far a run has come.
@@ -38,6 +40,18 @@ pub enum Status {
     Unfinished,
     /// `done.json` is there: the run is complete and is not changed any more.
     Finished,
+    /// `failed.json` is there: the run cannot go on, by its own doing. A result, too.
+    Failed,
+}
+
+/// Why and when a run failed by its own doing, as recorded in `failed.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// Steps made before.
+    pub step: u64,
+    /// A sentence.
+    pub reason: String,
 }
 
 /// A run's folder, locked for this process until the value is dropped.
@@ -48,8 +62,7 @@ pub struct Run {
     generations: Generations,
     last_step: Option<u64>,
     status: Status,
-    /// Held open for its advisory lock, which the operating system releases with the process.
-    _lock: File,
+    claim: Claim,
 }
 
 impl Run {
@@ -58,7 +71,7 @@ impl Run {
         RunInfo::of(config)?;
         let key = RunKey::of(config);
         fs::create_dir_all(&dir).map_err(Error::io("create folder", &dir))?;
-        let lock = lock(&dir)?;
+        let claim = Claim::take(&dir)?;
         match read_config(&dir)? {
             None => write_config(&dir, key, config)?,
             Some(found) if RunKey::of(&found) == key => {}
@@ -78,11 +91,13 @@ impl Run {
             generations,
             last_step: None,
             status: Status::New,
-            _lock: lock,
+            claim,
         };
         run.last_step = run.evals()?.last().map(|eval| eval.step);
         run.status = if read_done(&run.dir)?.is_some() {
             Status::Finished
+        } else if read_failed(&run.dir, key)?.is_some() {
+            Status::Failed
         } else if run.last_step.is_some() || Self::has_checkpoint(&run.dir)? {
             Status::Unfinished
         } else {
@@ -113,10 +128,10 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::NotFinite`] for NaN or infinite numbers, [`Error::OutOfOrder`] unless the step
-    /// exceeds the last one logged, [`Error::AlreadyFinished`], and I/O errors. The log is then
+    /// exceeds the last one logged, [`Error::Ended`], and I/O errors. The log is then
     /// as it was, but for a cut-off line that the next append removes.
     pub fn append(&mut self, eval: &Eval) -> Result<(), Error> {
-        self.refuse_if_finished()?;
+        self.refuse_if_ended()?;
         if let Some(last) = self.last_step.filter(|&last| eval.step <= last) {
             return Err(Error::OutOfOrder {
                 file: self.dir.join(EVALS),
@@ -145,9 +160,9 @@ impl Run {
     /// lines kept keep their bytes.
     ///
     /// # Errors
-    /// [`Error::AlreadyFinished`], [`Error::Corrupt`] and I/O errors; the log is then unchanged.
+    /// [`Error::Ended`], [`Error::Corrupt`] and I/O errors; the log is then unchanged.
     pub fn truncate_to(&mut self, step: u64) -> Result<(), Error> {
-        self.refuse_if_finished()?;
+        self.refuse_if_ended()?;
         let file = self.dir.join(EVALS);
         let Some(bytes) = read_if_there(&file)? else {
             return Ok(());
@@ -195,7 +210,9 @@ impl Run {
     /// I/O errors, after which the previous file is still there.
     pub fn write_atomic(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         check_name(name)?;
-        if [CONFIG, EVALS, NOTES, DONE, LOCK].contains(&name) || name.starts_with("checkpoint-") {
+        if [CONFIG, EVALS, NOTES, DONE, FAILED, LOCK].contains(&name)
+            || name.starts_with("checkpoint-")
+        {
             return Err(Error::BadName {
                 name: name.into(),
                 reason: "the store uses it itself",
@@ -209,9 +226,9 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::BadName`] for part names that are not plain file names or occur twice,
-    /// [`Error::AlreadyFinished`], and I/O errors, after which the previous checkpoints are intact.
+    /// [`Error::Ended`], and I/O errors, after which the previous checkpoints are intact.
     pub fn save_checkpoint(&mut self, step: u64, parts: &[(&str, &[u8])]) -> Result<(), Error> {
-        self.refuse_if_finished()?;
+        self.refuse_if_ended()?;
         self.generations.save(step, parts)?;
         self.status = Status::Unfinished;
         Ok(())
@@ -231,9 +248,9 @@ impl Run {
     /// From then on the folder is not changed. Only the newest checkpoint stays.
     ///
     /// # Errors
-    /// [`Error::AlreadyFinished`], [`Error::Corrupt`] if the log does not read back, I/O errors.
+    /// [`Error::Ended`], [`Error::Corrupt`] if the log does not read back, I/O errors.
     pub fn finish(&mut self, summary: &Value) -> Result<(), Error> {
-        self.refuse_if_finished()?;
+        self.refuse_if_ended()?;
         // Also drops a cut-off last line, so that the hash is that of the complete lines.
         self.truncate_to(u64::MAX)?;
         let file = self.dir.join(EVALS);
@@ -256,12 +273,56 @@ impl Run {
         Ok(!crate::checkpoint::present(dir)?.is_empty())
     }
 
-    fn refuse_if_finished(&self) -> Result<(), Error> {
+    /// Marks the run as failed at `step` for a reason of its own, such as divergence, that running it
+    /// again would not mend. Log and checkpoints stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::Ended`] and I/O errors.
+    pub fn fail(&mut self, step: u64, reason: &str) -> Result<(), Error> {
+        self.refuse_if_ended()?;
+        let reason = reason.to_owned();
+        let failed = Failed {
+            format: FORMAT,
+            key: self.key.full(),
+            failure: Failure { step, reason },
+        };
+        write_atomic(
+            &self.dir,
+            FAILED,
+            &to_json(&self.dir.join(FAILED), &failed)?,
+        )?;
+        self.status = Status::Failed;
+        Ok(())
+    }
+
+    /// Why the run failed, if it did.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] and I/O errors.
+    pub fn failure(&self) -> Result<Option<Failure>, Error> {
+        read_failed(&self.dir, self.key)
+    }
+
+    /// Forgets that the run failed: it may go on from its last checkpoint.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub fn retry(&mut self) -> Result<(), Error> {
+        if self.status == Status::Failed {
+            let file = self.dir.join(FAILED);
+            fs::remove_file(&file).map_err(Error::io("remove", &file))?;
+            self.status = Status::Unfinished;
+        }
+        Ok(())
+    }
+
+    /// Before every write: the run goes on, and is still ours.
+    fn refuse_if_ended(&self) -> Result<(), Error> {
         match self.status {
-            Status::Finished => Err(Error::AlreadyFinished {
+            Status::Finished | Status::Failed => Err(Error::Ended {
                 dir: self.dir.clone(),
             }),
-            Status::New | Status::Unfinished => Ok(()),
+            Status::New | Status::Unfinished => self.claim.check(),
         }
     }
 }
@@ -272,6 +333,14 @@ struct Config {
     format: u32,
     key: String,
     config: Value,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Failed {
+    format: u32,
+    key: String,
+    failure: Failure,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -320,6 +389,21 @@ pub(crate) fn read_done(dir: &Path) -> Result<Option<Done>, Error> {
         serde_json::from_slice(&bytes).map_err(|e| Error::corrupt(&file, None, e.to_string()))?;
     check_format(&file, done.format)?;
     Ok(Some(done))
+}
+
+pub(crate) fn read_failed(dir: &Path, key: RunKey) -> Result<Option<Failure>, Error> {
+    let file = dir.join(FAILED);
+    let Some(bytes) = read_if_there(&file)? else {
+        return Ok(None);
+    };
+    let failed: Failed =
+        serde_json::from_slice(&bytes).map_err(|e| Error::corrupt(&file, None, e.to_string()))?;
+    check_format(&file, failed.format)?;
+    if failed.key != key.full() {
+        let reason = format!("it belongs to run {}, not to {}", failed.key, key.full());
+        return Err(Error::corrupt(&file, None, reason));
+    }
+    Ok(Some(failed.failure))
 }
 
 /// The evaluations of a finished run, verified against the hash in its `done.json`.
@@ -403,35 +487,5 @@ fn append_line(path: &Path, line: &str) -> Result<File, Error> {
     file.seek(std::io::SeekFrom::Start(complete))
         .and_then(|_| file.write_all(line.as_bytes()))
         .map_err(Error::io("append to", path))?;
-    Ok(file)
-}
-
-/// Takes the folder's advisory lock, or says who holds it. The lock vanishes with its process,
-/// however that ends. On network file systems it is as good as their `flock`.
-fn lock(dir: &Path) -> Result<File, Error> {
-    let path = dir.join(LOCK);
-    let mut file = File::options()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(&path)
-        .map_err(Error::io("open lock", &path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            // A holder that has not written its id yet, or a system that forbids reading: no id.
-            let _ = file.read_to_string(&mut pid);
-            return Err(Error::Locked {
-                dir: dir.to_path_buf(),
-                pid: pid.trim().parse().ok(),
-            });
-        }
-        Err(TryLockError::Error(cause)) => return Err(Error::io("lock", &path)(cause)),
-    }
-    file.set_len(0)
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(Error::io("write lock", &path))?;
     Ok(file)
 }

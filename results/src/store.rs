@@ -9,9 +9,9 @@ use serde_json::Value;
 use crate::checkpoint::Generations;
 use crate::files::check_name;
 use crate::run::{
-    is_run_without_config, read_config, read_done, read_finished_evals, read_last_step,
+    is_run_without_config, read_config, read_done, read_failed, read_finished_evals, read_last_step,
 };
-use crate::{Checkpoint, Error, Eval, Run, RunInfo, RunKey, Status};
+use crate::{Checkpoint, Error, Eval, Failure, Run, RunInfo, RunKey, Status};
 
 /// A folder of runs that may be written to.
 #[derive(Clone, Debug)]
@@ -48,6 +48,8 @@ pub struct Unfinished {
 /// Why a run is left out of tables and figures.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Why {
+    /// It failed by its own doing: a result, and not one to be forgotten.
+    Failed(Failure),
     /// It runs still, or was stopped; with the step last evaluated.
     NotFinished {
         /// Step of the last evaluation, if there was one.
@@ -62,6 +64,9 @@ pub enum Why {
 impl std::fmt::Display for Why {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Failed(failure) => {
+                write!(f, "failed at step {}: {}", failure.step, failure.reason)
+            }
             Self::NotFinished {
                 last_step: Some(step),
             } => write!(f, "not finished, last evaluated at step {step}"),
@@ -126,6 +131,8 @@ impl Store {
             Ok(Status::New)
         } else if read_done(&dir)?.is_some() {
             Ok(Status::Finished)
+        } else if read_failed(&dir, RunKey::of(config))?.is_some() {
+            Ok(Status::Failed)
         } else if read_last_step(&dir)?.is_some() || Run::has_checkpoint(&dir)? {
             Ok(Status::Unfinished)
         } else {
@@ -159,7 +166,7 @@ impl Store {
         let mut dirs = Vec::new();
         for entry in fs::read_dir(root).map_err(Error::io("list", root))? {
             let dir = entry.map_err(Error::io("list", root))?.path();
-            if dir.is_dir() {
+            if dir.is_dir() && !is_hidden(&dir) {
                 dirs.push(dir);
             }
         }
@@ -167,8 +174,8 @@ impl Store {
 
         let (mut finished, mut unfinished) = (Vec::<FinishedRun>::new(), Vec::new());
         let mut seen: BTreeMap<String, PathBuf> = BTreeMap::new();
-        for dir in dirs {
-            match read(&dir) {
+        for (dir, found) in read_all(dirs) {
+            match found {
                 Ok(Found::Finished(run)) => match seen.get(&run.key.full()) {
                     Some(first) => {
                         let why = Why::DuplicateOf(first.clone());
@@ -199,14 +206,42 @@ impl Store {
     }
 }
 
+/// Half a copy, or nothing of ours.
+pub(crate) fn is_hidden(dir: &Path) -> bool {
+    let name = dir.file_name().unwrap_or_default();
+    name.to_string_lossy().starts_with('.')
+}
+
 enum Found {
     Finished(Box<FinishedRun>),
     Unfinished(Unfinished),
     NotARun,
 }
 
+/// Reads folders side by side, for a sweep has thousands; in their order.
+fn read_all(dirs: Vec<PathBuf>) -> Vec<(PathBuf, Result<Found, Flaw>)> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = dirs.len().div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        let read_share =
+            |share: &'_ [PathBuf]| -> Vec<_> { share.iter().map(|dir| read(dir)).collect() };
+        let shares: Vec<_> = dirs
+            .chunks(share)
+            .map(|share| scope.spawn(move || read_share(share)))
+            .collect();
+        let found = shares.into_iter().flat_map(|share| match share.join() {
+            Ok(found) => found,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        dirs.iter().cloned().zip(found).collect()
+    })
+}
+
+/// A flaw in a run, and what is known of the run.
+type Flaw = Box<(Option<RunInfo>, Error)>;
+
 /// Reads one folder. A flaw comes with what is known of the run it is in.
-fn read(dir: &Path) -> Result<Found, Box<(Option<RunInfo>, Error)>> {
+fn read(dir: &Path) -> Result<Found, Flaw> {
     let Some(config) = read_config(dir).map_err(|e| Box::new((None, e)))? else {
         if !is_run_without_config(dir) {
             return Ok(Found::NotARun);
@@ -234,8 +269,11 @@ fn read(dir: &Path) -> Result<Found, Box<(Option<RunInfo>, Error)>> {
             })))
         }
         None => {
-            let why = Why::NotFinished {
-                last_step: read_last_step(&dir).map_err(flawed)?,
+            let why = match read_failed(&dir, key).map_err(flawed)? {
+                Some(failure) => Why::Failed(failure),
+                None => Why::NotFinished {
+                    last_step: read_last_step(&dir).map_err(flawed)?,
+                },
             };
             Ok(Found::Unfinished(Unfinished {
                 dir,

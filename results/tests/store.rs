@@ -46,16 +46,10 @@ fn a_run_goes_from_new_to_finished() -> Outcome {
     assert_eq!(run.status(), Status::Finished);
     assert!(matches!(
         run.append(&eval(9000, &[1.0])),
-        Err(Error::AlreadyFinished { .. })
+        Err(Error::Ended { .. })
     ));
-    assert!(matches!(
-        run.truncate_to(0),
-        Err(Error::AlreadyFinished { .. })
-    ));
-    assert!(matches!(
-        run.finish(&Value::Null),
-        Err(Error::AlreadyFinished { .. })
-    ));
+    assert!(matches!(run.truncate_to(0), Err(Error::Ended { .. })));
+    assert!(matches!(run.finish(&Value::Null), Err(Error::Ended { .. })));
     let (finished, unfinished) = Store::scan(root.path())?;
     assert_eq!(unfinished, []);
     assert_eq!(finished.len(), 1);
@@ -219,7 +213,11 @@ fn another_holder_is_refused_and_named() -> Outcome {
     let root = tempfile::tempdir()?;
     let held = open(root.path())?;
     match open(root.path()) {
-        Err(error @ Error::Locked { pid: Some(_), .. }) => {
+        Err(
+            error @ Error::Locked {
+                holder: Some(_), ..
+            },
+        ) => {
             let message = error.to_string();
             assert!(
                 message.contains(&std::process::id().to_string()),
