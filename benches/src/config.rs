@@ -7,6 +7,7 @@ use anyhow::{Result, anyhow, bail};
 use prefbench_agents::{Algorithm, Device, Setup, Tier, algorithm};
 use prefbench_envs::{self as envs, Task};
 use prefbench_oracles::{Teacher, TeacherEntry, nearest::nearest, teacher};
+use prefbench_results::RunKey;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -246,6 +247,15 @@ impl RunConfig {
     pub fn prefix(&self) -> String {
         let teacher = self.teacher.as_deref().unwrap_or("none");
         format!("{}-{}-{teacher}-s{}", self.task, self.algorithm, self.seed)
+    }
+
+    /// The run folder's name.
+    pub fn folder(&self) -> Result<String> {
+        Ok(format!(
+            "{}-{}",
+            self.prefix(),
+            RunKey::of(&self.to_json()?)
+        ))
     }
 
     /// The tree that is hashed and stored.

@@ -435,6 +435,12 @@ pub(crate) fn read_last_step(dir: &Path) -> Result<Option<u64>, Error> {
     Ok(evals.last().map(|eval| eval.step))
 }
 
+/// The last complete note of a run in progress.
+pub(crate) fn read_last_note(dir: &Path) -> Result<Option<Value>, Error> {
+    let file = dir.join(NOTES);
+    Ok(parse_log(&file, &read_if_there(&file)?.unwrap_or_default())?.pop())
+}
+
 /// Whether `dir` looks like a run's folder that was not given its configuration yet.
 pub(crate) fn is_run_without_config(dir: &Path) -> bool {
     [LOCK, EVALS, DONE]
