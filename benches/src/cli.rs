@@ -48,8 +48,7 @@ enum Command {
     Label(label::LabelArgs),
     /// Compare teachers on a dataset: errors, skips, ties, agreement with the oracle by margin
     Teachers(teachers::TeachersArgs),
-    /// One run in a process of its own, for `run`, `sweep` and Slurm
-    #[command(hide = true)]
+    /// Run one cell of a planned sweep, as schedulers do
     Cell(cell::CellArgs),
 }
 

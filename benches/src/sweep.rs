@@ -77,6 +77,9 @@ pub struct How {
     /// Only say what would be done
     #[arg(long)]
     pub dry_run: bool,
+    /// Only plan: `prefbench cell OUT NUMBER` then runs one cell, under any scheduler
+    #[arg(long)]
+    pub plan: bool,
     #[command(flatten)]
     pub pace: Pace,
     #[command(flatten)]
@@ -132,6 +135,10 @@ pub fn carry_out(name: &str, cells: Vec<RunConfig>, out: &Path, how: &How) -> Re
         );
     }
     let record = Record::update(out, name, cells, how.add)?;
+    if how.plan {
+        println!("{} cells planned in {}", record.cells.len(), out.display());
+        return Ok(ExitCode::SUCCESS);
+    }
     if how.slurm.slurm {
         let waiting = waiting(&record.cells, out, how.pace.retry_failed)?;
         return slurm::submit(&record, &waiting, out, how);
