@@ -3,6 +3,8 @@
 # again at once: benches/drills/kill.sh [kills]. No cell may be lost, none run to its end twice, and the
 # logs and checkpoints must be those of an undisturbed sweep.
 source "$(dirname "$0")/common.sh"
+# Bash would tell of every process killed.
+exec 2> >(grep --line-buffered -v " Killed " >&2)
 kills=${1:-200}
 RANDOM=${SEED:-1}
 undisturbed
@@ -22,7 +24,7 @@ while ((count < kills)); do
       victim=$sweep
       children=$(pgrep -P $sweep || true)
       if ((RANDOM % 3)) && test -n "$children"; then
-        victim=$(echo "$children" | shuf -n 1 --random-source=<(yes $RANDOM))
+        victim=$(echo "$children" | shuf -n 1)
       fi
       kill -9 "$victim" 2>/dev/null || continue
       count=$((count + 1))

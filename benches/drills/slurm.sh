@@ -3,6 +3,8 @@
 # with SIGKILL again and again, and cells too, killed or asked to stop: benches/drills/slurm.sh [kills].
 # Needs root and Debian's slurmctld, slurmd and slurm-client; without them it skips, and says so.
 source "$(dirname "$0")/common.sh"
+# Bash would tell of every process killed.
+exec 2> >(grep --line-buffered -v " Killed " >&2)
 kills=${1:-12}
 RANDOM=${SEED:-1}
 for need in slurmctld slurmd sbatch; do

@@ -108,7 +108,8 @@ fn of_sweep(args: &CellArgs, index: usize, stop: &AtomicBool) -> Result<ExitCode
                 display.line(&format!("{name}: {outcome}"));
                 return Ok(match outcome {
                     Outcome::Stopped(_) => ExitCode::from(STOPPED),
-                    _ => ExitCode::SUCCESS,
+                    Outcome::Finished | Outcome::FinishedBefore => ExitCode::SUCCESS,
+                    Outcome::Failed(_) | Outcome::FailedBefore(_) => ExitCode::FAILURE,
                 });
             }
         }

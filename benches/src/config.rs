@@ -123,7 +123,8 @@ impl RunConfig {
         };
         let mut tree = serde_json::to_value(Self::defaults(task, algorithm, teacher, tier))?;
         overlay(&mut tree, &given, "")?;
-        let config: Self = serde_json::from_value(tree)?;
+        let config: Self = serde_path_to_error::deserialize(tree)
+            .map_err(|e| anyhow!("`{}` cannot be used: {}", e.path(), e.inner()))?;
         config.validate()?;
         Ok(config)
     }

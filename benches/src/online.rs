@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use prefbench_agents::{Build, Dims, LearnError, Mode, Online, State, Transition, algorithm};
@@ -53,12 +53,10 @@ impl std::fmt::Display for Outcome {
         match self {
             Self::Finished => f.write_str("finished"),
             Self::FinishedBefore => f.write_str("finished before"),
-            Self::Failed(why) => write!(f, "failed at step {}: {}", why.step, why.reason),
-            Self::FailedBefore(why) => write!(
-                f,
-                "failed before, at step {}: {} (--retry-failed tries again)",
-                why.step, why.reason
-            ),
+            Self::Failed(why) => why.fmt(f),
+            Self::FailedBefore(why) => {
+                write!(f, "before, it {why} (--retry-failed tries again)")
+            }
             Self::Stopped(step) => write!(f, "saved at step {step}"),
         }
     }
@@ -190,16 +188,20 @@ impl<'a> OnlineRun<'a> {
         let config = self.config;
         self.start(folder, progress)?;
         let began = (Instant::now(), self.state.step);
+        // What is neither stepping nor learning.
+        let mut kept = Duration::ZERO;
         while self.state.step < config.steps {
             self.step()?;
             let step = self.state.step;
             let last = step == config.steps;
-            if last || step.is_multiple_of(config.eval_every) {
-                let eval = self.evaluate()?;
-                folder.append(&eval)?;
+            let due = last || step.is_multiple_of(config.eval_every);
+            let eval = due.then(|| self.evaluate()).transpose()?;
+            let clock = Instant::now();
+            if let Some(eval) = &eval {
+                folder.append(eval)?;
                 let speed = (step - began.1) as f64 / began.0.elapsed().as_secs_f64();
                 folder.append_note(&json!({"step": step, "steps_per_second": speed}))?;
-                progress.evaluated(&eval);
+                progress.evaluated(eval);
             }
             let stopped = stop.load(Ordering::Relaxed) && !last;
             if last || stopped || step.is_multiple_of(config.checkpoint_every) {
@@ -209,6 +211,7 @@ impl<'a> OnlineRun<'a> {
                 return Ok(Outcome::Stopped(step));
             }
             progress.step(&self.report());
+            kept += clock.elapsed();
         }
         folder.finish(&json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -218,6 +221,7 @@ impl<'a> OnlineRun<'a> {
             "feedback_labelled": self.state.labelled,
             "resumed_at": began.1,
             "seconds_since_then": began.0.elapsed().as_secs_f64(),
+            "of_them_keeping_records": kept.as_secs_f64(),
         }))?;
         Ok(Outcome::Finished)
     }

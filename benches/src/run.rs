@@ -115,7 +115,7 @@ pub fn report(tally: &Tally, out: &Path) -> Result<ExitCode> {
         return Ok(ExitCode::from(130));
     }
     show::summary(out)?;
-    Ok(if tally.broken.is_empty() {
+    Ok(if tally.broken.is_empty() && tally.failed.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -43,12 +43,14 @@ pub fn status(args: &StatusArgs) -> Result<ExitCode> {
         runs.insert(name.to_string_lossy().into_owned(), Some(progress));
     }
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut flaws = Vec::new();
     let mut grid = Grid::new(
         &["run", "state"],
         &["step", "of", "steps/s", "minutes left"],
     );
     for (name, progress) in &runs {
-        let (state, told) = state(progress.as_ref());
+        let (state, told, flaw) = state(progress.as_ref());
+        flaws.extend(flaw.map(|flaw| format!("{name}: {flaw}")));
         *counts.entry(state).or_default() += 1;
         if !args.all && ["finished", "waiting"].contains(&state) {
             continue;
@@ -77,22 +79,25 @@ pub fn status(args: &StatusArgs) -> Result<ExitCode> {
     if !grid.is_empty() {
         print!("{}", grid.terminal());
     }
+    for flaw in flaws {
+        println!("{flaw}");
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn state(progress: Option<&Progress>) -> (&'static str, String) {
-    let plain = |state: &'static str| (state, state.to_owned());
-    match progress.map(|p| &p.standing) {
-        None | Some(Standing::New) => plain("waiting"),
-        Some(Standing::Finished) => plain("finished"),
-        Some(Standing::Stopped) => plain("stopped"),
-        Some(Standing::Running(holder)) => ("running", format!("running, {holder}")),
-        Some(Standing::Failed(why)) => (
-            "failed",
-            format!("failed at step {}: {}", why.step, why.reason),
-        ),
-        Some(Standing::Damaged(why)) => ("damaged", format!("damaged: {why}")),
-    }
+/// A word for the counts, what the table says, and what there is to say besides.
+fn state(progress: Option<&Progress>) -> (&'static str, String, Option<String>) {
+    let (word, flaw) = match progress.map(|p| &p.standing) {
+        None | Some(Standing::New) => ("waiting", None),
+        Some(Standing::Finished) => ("finished", None),
+        Some(Standing::Stopped) => ("stopped", None),
+        Some(Standing::Running(holder)) => {
+            return ("running", format!("running, {holder}"), None);
+        }
+        Some(Standing::Failed(why)) => ("failed", Some(why.to_string())),
+        Some(Standing::Damaged(why)) => ("damaged", Some(why.clone())),
+    };
+    (word, word.to_owned(), flaw)
 }
 
 fn lines(

@@ -54,6 +54,12 @@ pub struct Failure {
     pub reason: String,
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "failed at step {}: {}", self.step, self.reason)
+    }
+}
+
 /// A run's folder, locked for this process until the value is dropped.
 #[derive(Debug)]
 pub struct Run {
