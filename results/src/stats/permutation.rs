@@ -75,12 +75,27 @@ impl Permutations {
 
     fn test(&self, mut tasks: Vec<impl Stratum>) -> PermutationTest {
         let value: f64 = tasks.iter().map(Stratum::value).sum();
-        let exact = tasks.iter().map(Stratum::count).product::<f64>() <= self.limit as f64;
+        let few = |count: f64| count <= self.limit as f64;
+        let tables = tasks
+            .iter()
+            .map(|task| few(task.count()).then(|| task.all()));
+        let tables: Vec<Option<Vec<f64>>> = tables.collect();
+        let exact = few(tasks.iter().map(Stratum::count).product());
         let null = if exact {
-            tasks.iter().map(Stratum::all).fold(vec![0.0], sums)
+            tables.into_iter().flatten().fold(vec![0.0], sums)
         } else {
             let mut rng = generator(self.seed);
-            let mut draw = || tasks.iter_mut().map(|task| task.draw(&mut rng)).sum();
+            // One number picks an arrangement from a table; to make one takes a number per value.
+            let mut draw = || {
+                let each = tasks
+                    .iter_mut()
+                    .zip(&tables)
+                    .map(|(task, table)| match table {
+                        Some(values) => values[index(&mut rng, values.len())],
+                        None => task.draw(&mut rng),
+                    });
+                each.sum()
+            };
             (0..self.limit).map(|_| draw()).collect()
         };
         // Arrangements that tie with the data up to rounding do tie.
