@@ -2,8 +2,8 @@
 
 use std::f64::consts::FRAC_1_SQRT_2;
 
+use libm::erfc;
 use statrs::distribution::{ContinuousCDF, StudentsT};
-use statrs::function::erf::erfc;
 
 use super::{mean, std};
 
