@@ -3,9 +3,12 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::{dataset, label, list, play, reference, rollout, run, show, teachers};
+use crate::{
+    completions, dataset, export, label, list, play, reference, rollout, run, schema, show,
+    teachers,
+};
 
 #[derive(Parser)]
 #[command(version, about, max_term_width = 100)]
@@ -36,6 +39,12 @@ enum Command {
     Label(label::LabelArgs),
     /// Compare teachers on a dataset: errors, skips, ties, agreement with the oracle by margin
     Teachers(teachers::TeachersArgs),
+    /// Write runs in the formats of other tools
+    Export(export::ExportArgs),
+    /// Print the JSON Schema of config files, by which editors complete and check them
+    Schema,
+    /// Print a script by which your shell completes commands, flags and names
+    Completions(completions::CompletionsArgs),
 }
 
 /// Parses the arguments and does what they say.
@@ -51,6 +60,9 @@ pub fn main() -> Result<ExitCode> {
         Command::Dataset(args) => dataset::dataset(&args),
         Command::Label(args) => label::label(&args),
         Command::Teachers(args) => teachers::teachers(&args),
+        Command::Export(args) => export::export(&args),
+        Command::Schema => schema::schema(),
+        Command::Completions(args) => completions::completions(&args, Cli::command()),
     }
 }
 
@@ -60,7 +72,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 }

@@ -2,8 +2,10 @@
 //! of it.
 
 mod cli;
+mod completions;
 mod config;
 mod dataset;
+mod export;
 mod label;
 mod list;
 mod online;
@@ -12,6 +14,7 @@ mod progress;
 mod reference;
 mod rollout;
 mod run;
+mod schema;
 mod show;
 mod teachers;
 

@@ -79,7 +79,7 @@ fn head(config: &Value) -> Vec<u8> {
         file_version: Some("brain.Event:2".into()),
         ..Event::default()
     };
-    // Alternate form is pretty-printed. TensorBoard reads Markdown.
+    // TensorBoard reads Markdown.
     let mut sorted = config.clone();
     sorted.sort_all_objects();
     let text = format!("```json\n{sorted:#}\n```");
@@ -192,28 +192,13 @@ struct PluginData {
     plugin_name: String,
 }
 
-/// `tensor.proto`, of strings.
+/// `tensor.proto`, of one string: without a shape it is no array.
 #[derive(Message)]
 struct Tensor {
     #[prost(int32, tag = "1")]
     dtype: i32,
-    #[prost(message, optional, tag = "2")]
-    tensor_shape: Option<Shape>,
     #[prost(string, repeated, tag = "8")]
     string_val: Vec<String>,
-}
-
-/// `tensor_shape.proto`.
-#[derive(Message)]
-struct Shape {
-    #[prost(message, repeated, tag = "2")]
-    dim: Vec<Dim>,
-}
-
-#[derive(Message)]
-struct Dim {
-    #[prost(int64, tag = "1")]
-    size: i64,
 }
 
 /// `DT_STRING` of `types.proto`.
@@ -249,9 +234,6 @@ impl Entry {
             simple_value: None,
             tensor: Some(Tensor {
                 dtype: STRING,
-                tensor_shape: Some(Shape {
-                    dim: vec![Dim { size: 1 }],
-                }),
                 string_val: vec![text],
             }),
             metadata: Some(Metadata { plugin_data }),

@@ -10,7 +10,7 @@ log ends in the middle of a line, and step 6000 was noted twice.
 import json
 from pathlib import Path
 
-from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
+from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, types_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 here = Path(__file__).parent
@@ -34,13 +34,7 @@ table = Value(
     metadata=summary_pb2.SummaryMetadata(
         plugin_data=summary_pb2.SummaryMetadata.PluginData(plugin_name="text")
     ),
-    tensor=tensor_pb2.TensorProto(
-        dtype=types_pb2.DT_STRING,
-        string_val=[text.encode()],
-        tensor_shape=tensor_shape_pb2.TensorShapeProto(
-            dim=[tensor_shape_pb2.TensorShapeProto.Dim(size=1)]
-        ),
-    ),
+    tensor=tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, string_val=[text.encode()]),
 )
 events = [
     event_pb2.Event(file_version="brain.Event:2"),

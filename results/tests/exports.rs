@@ -1,7 +1,9 @@
-//! Event files, against bytes that TensorBoard's own classes wrote (`tensorboard/make.py`).
+//! Runs for other tools: TensorBoard's event files, against bytes that its own classes wrote
+//! (`tensorboard/make.py`), and as it reads them; the import into W&B.
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use prefbench_results::Error;
 use prefbench_results::tensorboard::{FILE, export};
@@ -56,4 +58,46 @@ fn what_is_not_of_this_run_is_left_alone() -> Outcome {
         fs::remove_file(path)?;
     }
     Ok(())
+}
+
+/// Runs a script, which ends with 77 where a package is missing: then the test is skipped.
+fn python(script: &[&str]) {
+    let Ok(out) = Command::new("python3").args(script).output() else {
+        eprintln!("skipped: there is no python3 here");
+        return;
+    };
+    match out.status.code() {
+        Some(0) => {}
+        Some(77) => eprintln!("skipped: {script:?} lacks a package"),
+        _ => panic!("{}", String::from_utf8_lossy(&out.stderr)),
+    }
+}
+
+const READ: &str = r#"
+import sys
+try:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+except ImportError:
+    sys.exit(77)
+read = EventAccumulator(sys.argv[1]).Reload()
+assert len(read.Tags()["scalars"]) == 12, read.Tags()
+assert [e.step for e in read.Scalars("eval/return")] == [0, 4000, 6000]
+assert [e.step for e in read.Scalars("progress/steps_per_second")] == [2000, 4000, 6000]
+assert read.Scalars("progress/steps_per_second")[-1].value == 602.25
+(config,) = read.Tensors("config")
+assert b'"task": "reach"' in config.tensor_proto.string_val[0]
+assert list(read.PluginTagToContent("text")) == ["config"]
+"#;
+
+#[test]
+fn tensorboard_reads_an_event_file() -> Outcome {
+    let root = tempfile::tempdir()?;
+    let (path, _) = export(run(), root.path())?;
+    python(&["-W", "ignore", "-c", READ, path.to_str().ok_or("no UTF-8")?]);
+    Ok(())
+}
+
+#[test]
+fn runs_are_imported_into_wandb_once() {
+    python(&[concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wandb/check.py")]);
 }
