@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use prefbench_agents::{ALGORITHMS, DEVICES, TIERS, Tier};
 use prefbench_envs::TASKS;
-use prefbench_oracles::{SAMPLERS, TEACHERS};
+use prefbench_oracles::{SAMPLERS, TEACHERS, TeacherEntry};
 use serde_json::{Map, Value, json};
 
 use crate::config::RunConfig;
@@ -50,8 +50,8 @@ pub fn config() -> Result<Value> {
         let settings = defaults(algorithm).agent;
         agents.push(add("agent", "algorithm", algorithm.id, &settings, then));
     }
-    let mut teachers = Vec::new();
-    for teacher in TEACHERS.iter().filter(|t| !t.needs_expert) {
+    let mut settings_of = Vec::new();
+    for teacher in teachers() {
         let settings = (teacher.defaults)();
         let branch = add(
             "teacher_settings",
@@ -60,13 +60,13 @@ pub fn config() -> Result<Value> {
             &settings,
             json!({}),
         );
-        teachers.push(branch);
+        settings_of.push(branch);
     }
 
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!("Configuration of a prefbench run");
     schema["properties"]["agent"] = json!({"anyOf": agents});
-    schema["properties"]["teacher_settings"] = json!({"anyOf": teachers});
+    schema["properties"]["teacher_settings"] = json!({"anyOf": settings_of});
     schema["allOf"] = json!(cases);
     schema["$defs"] = json!(branches);
     Ok(schema)
@@ -96,14 +96,17 @@ fn shape(key: &str, value: &Value) -> Value {
     }
 }
 
+/// The teachers that answer in runs.
+fn teachers() -> impl Iterator<Item = &'static TeacherEntry> {
+    TEACHERS.iter().filter(|teacher| !teacher.needs_expert)
+}
+
 /// The names of the registry that `key` chooses from.
 fn names(key: &str) -> Option<Vec<&'static str>> {
     Some(match key {
         "task" => TASKS.iter().map(|t| t.id).collect(),
         "algorithm" => ALGORITHMS.iter().map(|a| a.id).collect(),
-        "teacher" => (TEACHERS.iter().filter(|t| !t.needs_expert))
-            .map(|t| t.id)
-            .collect(),
+        "teacher" => teachers().map(|t| t.id).collect(),
         "tier" => TIERS.iter().map(|(name, _)| *name).collect(),
         "device" => DEVICES.iter().map(|d| d.name()).collect(),
         "sampler" => SAMPLERS.iter().map(|s| s.id).collect(),
@@ -185,12 +188,7 @@ for invalid in cases["invalid"]:
                 for &(_, tier) in TIERS {
                     let with = |teacher| RunConfig::defaults(task, algorithm, teacher, tier);
                     match algorithm.taught {
-                        true => all.extend(
-                            TEACHERS
-                                .iter()
-                                .filter(|t| !t.needs_expert)
-                                .map(|t| with(Some(t))),
-                        ),
+                        true => all.extend(teachers().map(|t| with(Some(t)))),
                         false => all.push(with(None)),
                     }
                 }
