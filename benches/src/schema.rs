@@ -6,6 +6,7 @@
 //! Every branch of settings is listed under its key and then narrowed to the algorithm or teacher
 //! that the file names: editors complete from the list, and few look into conditions.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -28,45 +29,36 @@ pub fn config() -> Result<Value> {
     // Tasks and tiers choose values, not keys.
     let defaults = |algorithm| RunConfig::defaults(&TASKS[0], algorithm, None, Tier::Smoke);
     let mut schema = shape("", &serde_json::to_value(defaults(&ALGORITHMS[0]))?);
-    let (mut branches, mut cases) = (Map::new(), Vec::new());
-    let mut add = |group: &str, by: &str, id: &str, settings: &Value, mut then: Value| {
-        let name = format!("{group}-{id}");
-        let branch = json!({"$ref": format!("#/$defs/{name}")});
-        branches.insert(name, shape(group, settings));
-        then[group] = branch.clone();
-        cases.push(json!({
-            "if": {"properties": {by: {"const": id}}, "required": [by]},
+    let case = |key: &str, value: Value, then: Value| {
+        json!({
+            "if": {"properties": {key: value}, "required": [key]},
             "then": {"properties": then},
-        }));
-        branch
+        })
     };
 
-    let mut agents = Vec::new();
-    for algorithm in ALGORITHMS {
-        let then = match algorithm.taught {
-            true => json!({}),
-            false => json!({"teacher": false, "teacher_settings": false}),
-        };
-        let settings = defaults(algorithm).agent;
-        agents.push(add("agent", "algorithm", algorithm.id, &settings, then));
-    }
-    let mut settings_of = Vec::new();
-    for teacher in teachers() {
-        let settings = (teacher.defaults)();
-        let branch = add(
-            "teacher_settings",
-            "teacher",
-            teacher.id,
-            &settings,
-            json!({}),
-        );
-        settings_of.push(branch);
+    let untaught = ALGORITHMS.iter().filter(|a| !a.taught);
+    let untaught: Vec<&str> = untaught.map(|a| a.id).collect();
+    let no_teacher = json!({"teacher": false, "teacher_settings": false});
+    let mut cases = vec![case("algorithm", json!({"enum": untaught}), no_teacher)];
+    let agents = ALGORITHMS
+        .iter()
+        .map(|a| ("algorithm", a.id, "agent", defaults(a).agent));
+    let answers = teachers().map(|t| ("teacher", t.id, "teacher_settings", (t.defaults)()));
+    let mut branches = Map::new();
+    let mut listed: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+    for (key, id, group, settings) in agents.chain(answers) {
+        let name = format!("{group}-{id}");
+        let branch = json!({"$ref": format!("#/$defs/{name}")});
+        branches.insert(name, shape(group, &settings));
+        cases.push(case(key, json!({"const": id}), json!({group: &branch})));
+        listed.entry(group).or_default().push(branch);
     }
 
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!("Configuration of a prefbench run");
-    schema["properties"]["agent"] = json!({"anyOf": agents});
-    schema["properties"]["teacher_settings"] = json!({"anyOf": settings_of});
+    for (group, list) in listed {
+        schema["properties"][group] = json!({"anyOf": list});
+    }
     schema["allOf"] = json!(cases);
     schema["$defs"] = json!(branches);
     Ok(schema)

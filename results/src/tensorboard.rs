@@ -97,7 +97,9 @@ fn scalars(evals: &[Eval], notes: &[Value]) -> Vec<Event> {
     }
     for note in notes {
         let (step, speed) = (&note["step"], &note["steps_per_second"]);
-        if let (Some(step), Some(speed)) = (step.as_u64(), speed.as_f64()) {
+        if let (Some(step), Some(speed)) = (step.as_u64(), speed.as_f64())
+            && speed > 0.0
+        {
             steps.entry(step).or_default().1 = Some(speed);
         }
     }
@@ -105,7 +107,7 @@ fn scalars(evals: &[Eval], notes: &[Value]) -> Vec<Event> {
     let event = |(step, (eval, speed)): (u64, (Option<&Eval>, Option<f64>))| {
         let mut entries = eval.map(entries).unwrap_or_default();
         if let Some(speed) = speed {
-            time = f64::max(time, step as f64 / speed.max(f64::MIN_POSITIVE));
+            time = f64::max(time, step as f64 / speed);
             entries.push(Entry::scalar("progress/steps_per_second", speed));
         }
         Event::of(time, step, entries)
