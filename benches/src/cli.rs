@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
-    cell, dataset, label, list, merge, play, reference, rollout, run, show, status, suite, sweep,
-    teachers,
+    cell, completions, dataset, export, label, list, merge, play, reference, rollout, run, schema,
+    show, status, suite, sweep, teachers,
 };
 
 #[derive(Parser)]
@@ -50,6 +50,12 @@ enum Command {
     Teachers(teachers::TeachersArgs),
     /// Run one cell of a planned sweep, as schedulers do
     Cell(cell::CellArgs),
+    /// Write runs in the formats of other tools
+    Export(export::ExportArgs),
+    /// Print the JSON Schema of config files, by which editors complete and check them
+    Schema,
+    /// Print a script by which your shell completes commands, flags and names
+    Completions(completions::CompletionsArgs),
 }
 
 /// Parses the arguments and does what they say.
@@ -70,6 +76,9 @@ pub fn main() -> Result<ExitCode> {
         Command::Label(args) => label::label(&args),
         Command::Teachers(args) => teachers::teachers(&args),
         Command::Cell(args) => cell::cell(&args),
+        Command::Export(args) => export::export(&args),
+        Command::Schema => schema::schema(),
+        Command::Completions(args) => completions::completions(&args, Cli::command()),
     }
 }
 
@@ -79,7 +88,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 }

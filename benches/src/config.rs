@@ -129,7 +129,9 @@ impl RunConfig {
         Ok(config)
     }
 
-    fn defaults(
+    /// What a run is where nothing is asked for but these four; the teacher is for algorithms that
+    /// ask one.
+    pub fn defaults(
         task: &Task,
         algorithm: &Algorithm,
         teacher: Option<&TeacherEntry>,

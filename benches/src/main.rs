@@ -3,8 +3,10 @@
 
 mod cell;
 mod cli;
+mod completions;
 mod config;
 mod dataset;
+mod export;
 mod label;
 mod list;
 mod merge;
@@ -15,6 +17,7 @@ mod progress;
 mod reference;
 mod rollout;
 mod run;
+mod schema;
 mod show;
 mod status;
 mod suite;

@@ -115,6 +115,15 @@ pub enum Error {
         /// What it lacks.
         what: &'static str,
     },
+    /// An export would replace, or be mixed with, something else than its own earlier output.
+    #[error(
+        "{} was not exported from this run and is left as it is; move it away, or choose another folder",
+        file.display()
+    )]
+    ForeignFile {
+        /// The file in the way.
+        file: PathBuf,
+    },
     /// A checkpoint was written by a run of another configuration.
     #[error(
         "checkpoint {} belongs to run {found}, not to {expected}; \

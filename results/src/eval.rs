@@ -54,7 +54,7 @@ impl Eval {
         self.mean_of(|episode| if episode.success { 1.0 } else { 0.0 })
     }
 
-    fn mean_of(&self, f: impl Fn(&EpisodeResult) -> f64) -> Option<f64> {
+    pub(crate) fn mean_of(&self, f: impl Fn(&EpisodeResult) -> f64) -> Option<f64> {
         let n = self.episodes.len();
         (n > 0).then(|| self.episodes.iter().map(f).sum::<f64>() / n as f64)
     }

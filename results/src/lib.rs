@@ -8,6 +8,7 @@
 //! - [`mod@reference`]: what a random policy and an expert score on a task, and returns normalised
 //!   by them.
 //! - [`plot`]: learning curves with bootstrap bands, as SVG and PNG.
+//! - [`tensorboard`]: runs as TensorBoard's event files.
 //!
 //! The crate knows nothing of simulators or learners: whoever can write one JSON line per
 //! evaluation can use it. All results are plain files, so runs made on many machines are merged
@@ -29,6 +30,7 @@ mod run;
 pub mod stats;
 pub mod store;
 pub mod table;
+pub mod tensorboard;
 
 pub use checkpoint::Checkpoint;
 pub use claim::{Claim, Holder};

@@ -25,8 +25,8 @@ use crate::key::canonical_json;
 use crate::{Error, Eval, RunInfo, RunKey};
 
 const CONFIG: &str = "config.json";
-const EVALS: &str = "eval.jsonl";
-const NOTES: &str = "progress.jsonl";
+pub(crate) const EVALS: &str = "eval.jsonl";
+pub(crate) const NOTES: &str = "progress.jsonl";
 const DONE: &str = "done.json";
 const FAILED: &str = "failed.json";
 const FORMAT: u32 = 1;
