@@ -4,11 +4,13 @@
 //! damaged runs, rows with unequal seeds, rows with too few of them.
 
 mod grid;
-mod text;
+pub(crate) mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 pub use grid::Grid;
+pub(crate) use grid::quoted;
 
 use crate::group::{Group, group, spell_seeds};
 use crate::reference::{self, Reference};
@@ -212,7 +214,7 @@ fn row(group: &Group<'_>, metric: Metric, options: &TableOptions) -> Option<Row>
     })
 }
 
-fn ever_succeeded(run: &FinishedRun) -> bool {
+pub(crate) fn ever_succeeded(run: &FinishedRun) -> bool {
     run.evals
         .iter()
         .flat_map(|eval| &eval.episodes)
@@ -267,7 +269,7 @@ fn normalised_by(groups: &[Group<'_>], rows: &[Row], options: &TableOptions) -> 
 }
 
 /// A sentence per task and tier whose rows do not all have the same seeds.
-fn unequal_seeds(groups: &[Group<'_>]) -> Vec<String> {
+pub(crate) fn unequal_seeds(groups: &[Group<'_>]) -> Vec<String> {
     let mut by_task = BTreeMap::<_, BTreeMap<Vec<u64>, Vec<String>>>::new();
     for group in groups {
         let seeds = group.runs.iter().map(|run| run.info.seed).collect();
@@ -296,29 +298,32 @@ fn unequal_seeds(groups: &[Group<'_>]) -> Vec<String> {
 
 /// A count and a list of everything that is not in the table.
 fn left_out(finished: &[FinishedRun], unfinished: &[Unfinished]) -> Vec<String> {
-    let scoreless = finished
+    let scoreless = finished.iter().filter_map(scoreless);
+    let unfinished = unfinished
         .iter()
-        .filter(|run| run.evals.last().is_none_or(|eval| eval.episodes.is_empty()));
-    let scoreless = scoreless.map(|run| {
-        (
-            &run.dir,
-            "finished, but its last evaluation has no episodes".to_owned(),
-        )
-    });
-    let unfinished = unfinished.iter().map(|run| (&run.dir, run.why.to_string()));
+        .map(|run| (folder(&run.dir), run.why.to_string()));
     let listed: Vec<String> = scoreless
         .chain(unfinished)
-        .map(|(dir, why)| {
-            let name = dir.file_name().map_or_else(
-                || dir.display().to_string(),
-                |name| name.to_string_lossy().into(),
-            );
-            format!("  {name}: {why}")
-        })
+        .map(|(name, why)| format!("  {name}: {why}"))
         .collect();
     match listed.len() {
         0 => Vec::new(),
         1 => vec![format!("Not averaged, 1 run:\n{}", listed[0])],
         n => vec![format!("Not averaged, {n} runs:\n{}", listed.join("\n"))],
     }
+}
+
+/// The folder of a finished run that has no score for all that, and why.
+pub(crate) fn scoreless(run: &FinishedRun) -> Option<(String, String)> {
+    let last = run.evals.last();
+    last.is_none_or(|eval| eval.episodes.is_empty()).then(|| {
+        let why = "finished, but its last evaluation has no episodes";
+        (folder(&run.dir), why.to_owned())
+    })
+}
+
+/// The name of a run's folder.
+pub(crate) fn folder(dir: &Path) -> String {
+    let name = dir.file_name().unwrap_or(dir.as_os_str());
+    name.to_string_lossy().into()
 }

@@ -143,7 +143,7 @@ fn range((low, high): (u64, u64)) -> String {
 }
 
 /// Digits in groups of three, set apart by an underscore as in Rust: `1_000_000`.
-pub(super) fn thousands(n: u64) -> String {
+pub(crate) fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let groups: Vec<&str> = digits
         .as_bytes()
