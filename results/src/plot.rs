@@ -13,6 +13,8 @@ mod scene;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use scene::escaped;
+
 pub use forest::{Dot, Forest, Panel, Row};
 
 use crate::group::{Group, group};
@@ -217,6 +219,11 @@ pub(crate) fn learning_chart(
     };
     let name = format!("{}-{}-{metric}-by-{by}", plain(task), plain(tier));
     (name, chart)
+}
+
+/// The colour of a style, as in `#0072b2`.
+pub(crate) fn colour(style: usize) -> String {
+    scene::hex(parts::PALETTE[style % parts::PALETTE.len()])
 }
 
 /// The axis of feedback.

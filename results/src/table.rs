@@ -155,7 +155,10 @@ impl Table {
         if rows.iter().any(Row::preliminary) {
             notes.push("† Preliminary: fewer than 3 seeds.".into());
         }
-        notes.extend(unequal_seeds(&groups));
+        notes.extend(unequal_seeds(groups.iter().map(|group| {
+            let seeds = group.runs.iter().map(|run| run.info.seed);
+            ((group.task, group.tier), group.label(), seeds.collect())
+        })));
         if options.metrics.is_none() {
             let tasks: BTreeSet<&str> = groups.iter().map(|group| group.task).collect();
             let without: Vec<&str> = tasks.difference(&successful).copied().collect();
@@ -239,15 +242,7 @@ fn normalised_by(groups: &[Group<'_>], rows: &[Row], options: &TableOptions) -> 
     for run in groups.iter().flat_map(|group| &group.runs) {
         let of = |row: &Row| row.metric == Metric::Normalised && row.task == run.info.task;
         match reference::of_run(&options.references, &run.info) {
-            Some(r) if rows.iter().any(of) => drop(ends.insert(format!(
-                "{:.1} and {:.1} on {} ({}, {}, {} steps)",
-                r.random.mean,
-                r.expert.mean,
-                r.task,
-                r.expert.algorithm,
-                r.tier,
-                text::thousands(r.expert.steps)
-            ))),
+            Some(r) if rows.iter().any(of) => drop(ends.insert(scale(r))),
             _ => drop(without.insert(&*run.info.task)),
         }
     }
@@ -268,17 +263,28 @@ fn normalised_by(groups: &[Group<'_>], rows: &[Row], options: &TableOptions) -> 
     notes
 }
 
-/// A sentence per task and tier whose rows do not all have the same seeds.
-pub(crate) fn unequal_seeds(groups: &[Group<'_>]) -> Vec<String> {
+/// The returns that are 0 and 100 on a task's normalised scale, and whose they are.
+pub(crate) fn scale(r: &Reference) -> String {
+    format!(
+        "{:.1} and {:.1} on {} ({}, {}, {} steps)",
+        r.random.mean,
+        r.expert.mean,
+        r.task,
+        r.expert.algorithm,
+        r.tier,
+        text::thousands(r.expert.steps)
+    )
+}
+
+/// A sentence per task and tier whose rows do not all have the same seeds. Given are task and
+/// tier, label and seeds of each row.
+pub(crate) fn unequal_seeds<'a>(
+    rows: impl Iterator<Item = ((&'a str, &'a str), String, Vec<u64>)>,
+) -> Vec<String> {
     let mut by_task = BTreeMap::<_, BTreeMap<Vec<u64>, Vec<String>>>::new();
-    for group in groups {
-        let seeds = group.runs.iter().map(|run| run.info.seed).collect();
-        by_task
-            .entry((group.task, group.tier))
-            .or_default()
-            .entry(seeds)
-            .or_default()
-            .push(group.label());
+    for (task, label, seeds) in rows {
+        let by_seeds = by_task.entry(task).or_default();
+        by_seeds.entry(seeds).or_default().push(label);
     }
     let unequal = by_task
         .into_iter()

@@ -155,7 +155,7 @@ fn rounded(x: f64) -> f64 {
     (x * 100.0).round() / 100.0
 }
 
-fn hex([r, g, b]: Colour) -> String {
+pub(super) fn hex([r, g, b]: Colour) -> String {
     format!("#{r:02x}{g:02x}{b:02x}")
 }
 
@@ -167,12 +167,13 @@ fn translucent(what: &str, opacity: f64) -> String {
     }
 }
 
-/// Text as XML, without the control characters that XML 1.0 cannot hold.
-fn escaped(text: &str) -> String {
+/// Text as XML or HTML, without the control characters that XML 1.0 cannot hold.
+pub(crate) fn escaped(text: &str) -> String {
     let plain: String = text.chars().filter(|c| !c.is_control()).collect();
     plain
         .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }
