@@ -33,6 +33,7 @@ use crate::group::{Group, differing, settings};
 use crate::reference::{self, Reference};
 use crate::stats::{Bootstrap, Interval, Statistic, improvement};
 use crate::table::Metric;
+use crate::table::text::clean;
 use crate::{Error, FinishedRun, Unfinished};
 
 /// What is compared, and how.
@@ -123,7 +124,7 @@ const AGGREGATES: [Statistic; 4] = [
 ];
 
 /// A finished comparison: numbers, words and charts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     /// Budget tier of all runs.
     pub tier: String,
@@ -191,7 +192,7 @@ impl Comparison {
         let aggregates = aggregates(&tasks, &scaled, methods.len(), &options.bootstrap);
         let improvements = improvements(&tasks, &common, methods.len(), &options.bands);
         let mut comparison = Self {
-            tier: runs.tier.clone(),
+            tier: clean(&runs.tier),
             settings: differing_settings(&groups, &methods),
             ranking: ranking(&aggregates, &improvements),
             methods,
@@ -249,9 +250,9 @@ impl Comparison {
 fn methods(groups: &[Group<'_>]) -> Vec<Method> {
     let method = |group: &Group<'_>| Method {
         name: clean(&group.label()),
-        algorithm: group.algorithm.into(),
-        teacher: group.teacher.map(Into::into),
-        variant: group.variant.clone(),
+        algorithm: clean(group.algorithm),
+        teacher: group.teacher.map(clean),
+        variant: clean(&group.variant),
     };
     let by_name = groups.iter().map(|group| (group.label(), method(group)));
     BTreeMap::from_iter(by_name).into_values().collect()
@@ -375,20 +376,6 @@ fn differing_settings(groups: &[Group<'_>], methods: &[Method]) -> Vec<(String, 
         (clean(&key), values)
     })
     .collect()
-}
-
-/// Names come from files: without what could move a terminal's cursor or turn a line around.
-fn clean(text: &str) -> String {
-    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars()
-        .map(|c| {
-            if c.is_control() || turns(c) {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect()
 }
 
 /// `f` of all items, on all cores, in their order.

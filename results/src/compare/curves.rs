@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{CompareOptions, Comparison, clean, side_by_side};
+use super::{CompareOptions, Comparison, side_by_side};
 use crate::group::Group;
 use crate::plot::curve::{carried_forward, log};
 use crate::plot::{Line, PlotOptions, X};
 use crate::stats::Statistic;
+use crate::table::text::clean;
 
 /// Points along the axis, but for the first.
 const POINTS: u64 = 20;

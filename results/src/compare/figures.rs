@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::words::count;
 use super::{CompareOptions, Comparison, Estimate, curves, matrix, side_by_side};
 use crate::Error;
 use crate::group::Group;
@@ -9,6 +10,10 @@ use crate::plot::{
     Chart, Dot, FEEDBACK, Figure, Forest, Line, Panel, PlotOptions, Row, X, learning_chart,
 };
 use crate::stats::{Statistic, profile};
+use crate::table::text::clean;
+
+/// Of more pairs than this a figure shows a choice.
+const MOST_PAIRS: usize = 15;
 
 /// A figure not yet drawn.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,13 +137,13 @@ fn aggregates(c: &Comparison) -> Option<Shown> {
         name: "aggregates".into(),
         section: Section::Aggregates,
         caption: format!(
-            "Scores over {} tasks. Dots: the statistic; bars: {}, resampling runs within each task. \
+            "Scores over {}. Dots: the statistic; bars: {}, resampling runs within each task. \
              IQM and optimality gap are of {runs}, mean and median of the tasks' means.",
-            c.scaled.len(),
+            count(c.scaled.len(), "task"),
             bars(c)
         ),
         picture: Picture::Dots(Forest {
-            title: format!("Scores over {} tasks", c.scaled.len()),
+            title: format!("Scores over {}", count(c.scaled.len(), "task")),
             tag: tag(c),
             how: format!("dots: statistic; bars: {}", bars(c)),
             alt: "Aggregate scores by method".into(),
@@ -149,10 +154,21 @@ fn aggregates(c: &Comparison) -> Option<Shown> {
 }
 
 fn improvement(c: &Comparison) -> Option<Shown> {
-    let pairs = c.pairs();
+    let mut pairs = c.pairs();
     if pairs.is_empty() {
         return None;
     }
+    let all = pairs.len();
+    if all > MOST_PAIRS {
+        let next = |x, y| c.ranking.windows(2).any(|pair| pair == [x, y]);
+        pairs.retain(|&(x, y, _)| x == c.ranking[0] || next(x, y));
+    }
+    let chosen = match all - pairs.len() {
+        0 => "",
+        _ => {
+            " Shown are the best over every other and each over the next; the table has all pairs."
+        }
+    };
     let row = |&(x, y, _): &(usize, usize, Estimate)| Row {
         label: c.methods[x].name.clone(),
         note: format!("over {}", c.methods[y].name),
@@ -162,20 +178,24 @@ fn improvement(c: &Comparison) -> Option<Shown> {
         name: "improvement".into(),
         section: Section::Improvement,
         caption: format!(
-            "Probability that a run of the upper method scores higher than a run of the lower on the \
-             same task, averaged over {} tasks, ties counting one half. Bars: {}. Dashed: 0.5, no \
-             difference.",
-            c.common.len(),
+            "Probability that a run of the upper method, X, scores higher than a run of the lower, Y, \
+             on the same task, averaged over {}, ties counting one half. Bars: {}. Dashed: 0.5, no \
+             difference.{chosen}",
+            count(c.common.len(), "task"),
             bars(c)
         ),
         picture: Picture::Dots(Forest {
             title: "Probability of improvement".into(),
             tag: tag(c),
-            how: format!("dots: over {} tasks; bars: {}", c.common.len(), bars(c)),
+            how: format!(
+                "dots: over {}; bars: {}",
+                count(c.common.len(), "task"),
+                bars(c)
+            ),
             alt: "Probability of improvement by pair of methods".into(),
             rows: pairs.iter().map(row).collect(),
             panels: vec![Panel {
-                x: "P(a run of X scores higher than one of Y)".into(),
+                x: "P(X > Y)".into(),
                 range: Some([0.0, 1.0]),
                 mark: Some(0.5),
                 decimals: 2,
@@ -205,10 +225,10 @@ fn profiles(c: &Comparison, options: &CompareOptions) -> Option<Shown> {
         name: "profiles".into(),
         section: Section::Profiles,
         caption: format!(
-            "Performance profiles: the share of runs, of {} tasks pooled, that score more than τ. The \
+            "Performance profiles: the share of runs, of {} pooled, that score more than τ. The \
              higher the better; where one line is above another throughout, its method is better \
              at every level. Bands: pointwise {}.",
-            c.scaled.len(),
+            count(c.scaled.len(), "task"),
             bars(c)
         ),
         picture: Picture::Lines(Chart {
@@ -250,14 +270,18 @@ fn efficiency(c: &Comparison, groups: &[Group<'_>], options: &CompareOptions) ->
             name: name.into(),
             section: Section::Efficiency,
             caption: format!(
-                "IQM over {} tasks as training proceeds. {means} Bands: pointwise {}.",
-                c.scaled.len(),
+                "IQM over {} as training proceeds. {means} Bands: pointwise {}.",
+                count(c.scaled.len(), "task"),
                 bars(c)
             ),
             picture: Picture::Lines(Chart {
                 title: "Sample efficiency".into(),
                 tag: tag(c),
-                how: format!("IQM over {} tasks, with {}", c.scaled.len(), bars(c)),
+                how: format!(
+                    "IQM over {}, with {}",
+                    count(c.scaled.len(), "task"),
+                    bars(c)
+                ),
                 alt: "Sample efficiency".into(),
                 x: x_axis.into(),
                 y: "IQM of scores (0–100)".into(),
@@ -280,7 +304,7 @@ fn by_task(c: &Comparison, groups: &[Group<'_>], options: &CompareOptions) -> Ve
         let task = &c.tasks[task];
         let of_task: Vec<_> = groups
             .iter()
-            .filter(|group| super::clean(group.task) == task.task)
+            .filter(|group| clean(group.task) == task.task)
             .collect();
         let plot = PlotOptions {
             x,

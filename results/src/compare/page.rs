@@ -12,7 +12,7 @@ use crate::Error;
 use crate::plot::{Forest, colour, escaped};
 
 /// Width of the figures, two of which fit beside each other on a desk and one on a telephone.
-const WIDTH: f64 = 500.0;
+const WIDTH: f64 = 460.0;
 /// More learning curves than this are folded away.
 const FOLDED: usize = 12;
 
@@ -117,20 +117,29 @@ impl Comparison {
 
     /// The figures of a section: one alone with its caption beside it, several above theirs.
     fn figures(&self, section: Section) -> Result<String, Error> {
-        let mut out = String::new();
+        let mut out = String::from("<div class=\"figures\">");
+        let alone = self.shown(section).count() == 1;
         for shown in self.shown(section) {
             let pictures = apart(&shown.picture);
-            out += "<div class=\"figures\">";
-            for picture in &pictures {
-                let _ = write!(out, "<figure>{}</figure>", picture.svg(WIDTH)?);
-            }
-            let caption = format!("<p class=\"note\">{}</p>", escaped(&shown.caption));
-            let _ = match pictures.len() {
-                1 => writeln!(out, "{caption}</div>"),
-                _ => writeln!(out, "</div>\n{caption}"),
+            let caption = escaped(&shown.caption);
+            let svgs = pictures.iter().map(|picture| picture.svg(WIDTH));
+            let svgs = svgs.collect::<Result<Vec<String>, Error>>()?;
+            let _ = match (&svgs[..], alone) {
+                ([svg], true) => {
+                    writeln!(out, "<figure>{svg}</figure><p class=\"note\">{caption}</p>")
+                }
+                ([svg], false) => writeln!(
+                    out,
+                    "<figure>{svg}<figcaption>{caption}</figcaption></figure>"
+                ),
+                (several, _) => writeln!(
+                    out,
+                    "<figure>{}</figure></div><div><p class=\"note\">{caption}</p>",
+                    several.join("</figure><figure>")
+                ),
             };
         }
-        Ok(out)
+        Ok(out + "</div>\n")
     }
 
     fn curves(&self) -> Result<String, Error> {
@@ -159,10 +168,7 @@ impl Comparison {
     }
 
     fn table(&self, sheet: &Sheet) -> String {
-        let mut out = format!(
-            "<div class=\"scroll\"><table>\n<caption>{}</caption>\n<thead><tr>",
-            escaped(&sheet.caption)
-        );
+        let mut out = String::from("<div class=\"scroll\"><table>\n<thead><tr>");
         for (i, head) in sheet.head.iter().enumerate() {
             let class = if i < sheet.words {
                 ""
@@ -183,7 +189,9 @@ impl Comparison {
             }
             out += "</tr>\n";
         }
-        out + "</tbody></table></div>\n"
+        // Beside the table, which may be wider than the page: a caption would be cut off with it.
+        let caption = escaped(&sheet.caption);
+        out + &format!("</tbody></table></div>\n<p class=\"caption\">{caption}</p>\n")
     }
 
     /// A method's name behind its colour; other words as they are.

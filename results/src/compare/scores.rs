@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{CompareOptions, Estimate, Method, clean, side_by_side};
+use super::{CompareOptions, Estimate, Method, side_by_side};
 use crate::group::{Group, group, spell_seeds};
 use crate::reference;
+use crate::table::text::clean;
 use crate::table::{Metric, ever_succeeded, folder, scale, scoreless, unequal_seeds};
 use crate::{Error, FinishedRun, RunKey, Unfinished, Why};
 
@@ -374,13 +375,12 @@ fn check_seeds(
     })
 }
 
-/// The seeds of all cells, if they are the same.
-pub(super) fn shared_seeds(tasks: &[TaskScores]) -> Option<String> {
+/// The seeds of all runs, and whether every cell has them all.
+pub(super) fn seeds(tasks: &[TaskScores]) -> (String, bool) {
     let cells = tasks.iter().flat_map(|task| task.cells.iter().flatten());
     let seeds = |cell: &Cell| cell.runs.iter().map(|run| run.seed).collect::<Vec<u64>>();
     let sets: BTreeSet<Vec<u64>> = cells.map(seeds).collect();
-    match Vec::from_iter(sets).as_slice() {
-        [seeds] => Some(spell_seeds(seeds)),
-        _ => None,
-    }
+    let same = sets.len() == 1;
+    let all: BTreeSet<u64> = sets.into_iter().flatten().collect();
+    (spell_seeds(&Vec::from_iter(all)), same)
 }

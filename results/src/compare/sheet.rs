@@ -1,5 +1,6 @@
 //! The tables of a comparison, independent of their form.
 
+use super::words::count;
 use super::{Comparison, Estimate};
 use crate::stats::Statistic;
 use crate::table::Metric;
@@ -128,10 +129,10 @@ impl Comparison {
     /// Methods in rows, from best to worst, statistics in columns.
     pub(super) fn aggregate_sheet(&self) -> Option<Sheet> {
         self.aggregates.first()?;
-        let names = self.aggregates.iter().map(|a| match a.statistic {
-            Statistic::OptimalityGap { .. } => "optimality gap (less is better)".to_owned(),
-            statistic => statistic.name().to_owned(),
-        });
+        let names = self
+            .aggregates
+            .iter()
+            .map(|a| a.statistic.name().to_owned());
         let row = |&method: &usize| {
             let mut row = vec![Entry::plain(&self.methods[method].name)];
             row.extend(self.aggregates.iter().map(|aggregate| Entry {
@@ -142,9 +143,10 @@ impl Comparison {
         };
         Some(Sheet {
             caption: format!(
-                "Scores over {} tasks (0–100), with {} % stratified bootstrap interval. Marked: the \
-                 best of each column, and those whose interval overlaps the best's.",
-                self.scaled.len(),
+                "Scores over {} (0–100), with {} % stratified bootstrap interval; of the optimality \
+                 gap the least is the best. Marked: the best of each column, and those whose interval \
+                 overlaps the best's.",
+                count(self.scaled.len(), "task"),
                 100.0 * self.level
             ),
             words: 1,
@@ -213,9 +215,9 @@ impl Comparison {
         Some(Sheet {
             caption: format!(
                 "Probability that a run of the row's method scores higher than one of the column's on \
-                 the same task, over {} tasks, with {} % stratified bootstrap interval. Marked: the \
+                 the same task, over {}, with {} % stratified bootstrap interval. Marked: the \
                  interval lies above 0.5.",
-                self.common.len(),
+                count(self.common.len(), "task"),
                 100.0 * self.level
             ),
             words: 1,

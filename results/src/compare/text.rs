@@ -68,7 +68,7 @@ impl Sheet {
         let rows = self.rows.iter();
         let rows = rows.map(|row| line(row.iter().map(cell).collect()));
         format!(
-            "\\begin{{table}}\n  \\centering\n  \\caption{{{}}}\n  \\label{{tab:{label}}}\n  \
+            "\\begin{{table}}\n  \\centering\\small\n  \\caption{{{}}}\n  \\label{{tab:{label}}}\n  \
              \\begin{{tabular}}{{{columns}}}\n    \\toprule\n{head}    \\midrule\n{}    \
              \\bottomrule\n  \\end{{tabular}}\n\\end{{table}}\n",
             latex(&self.in_bold()).replace(" \\%", "\\,\\%"),

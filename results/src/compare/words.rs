@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::scores::{MADE_BY, shared_seeds};
+use super::scores::{MADE_BY, seeds};
 use super::{Cell, CompareOptions, Comparison, Estimate, Method};
 use crate::table::text::thousands;
 
@@ -14,21 +14,20 @@ pub(super) fn listed(methods: &[Method]) -> String {
 
 /// `3 runs`, `1 run`.
 pub(super) fn count(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+    let many = if n == 1 { "" } else { "s" };
+    format!("{} {what}{many}", thousands(n as u64))
 }
 
 /// What was compared.
 pub(super) fn subject(c: &Comparison) -> String {
     let runs: usize = c.cells().map(|cell| cell.runs.len()).sum();
-    let seeds = shared_seeds(&c.tasks);
-    let seeds = seeds.map_or("unequal seeds".into(), |seeds| {
-        let word = if seeds.contains([',', '–']) {
-            "seeds"
-        } else {
-            "seed"
-        };
-        format!("{word} {seeds}")
-    });
+    let (seeds, same) = seeds(&c.tasks);
+    let word = if seeds.contains([',', '–']) {
+        "seeds"
+    } else {
+        "seed"
+    };
+    let everywhere = if same { "" } else { " (not all everywhere)" };
     let commits: BTreeSet<&str> = c
         .cells()
         .flat_map(|cell| &cell.runs)
@@ -39,8 +38,12 @@ pub(super) fn subject(c: &Comparison) -> String {
         1 => format!(", commit {}", Vec::from_iter(commits).join("")),
         n => format!(", {n} commits"),
     };
+    let left_out = match c.left_out.len() {
+        0 => String::new(),
+        n => format!(" Not counted: {}, named below.", count(n, "folder")),
+    };
     format!(
-        "{} on {}, tier {}, {seeds}: {}{commits}.",
+        "{} on {}, tier {}, {word} {seeds}{everywhere}: {}{commits}.{left_out}",
         count(c.methods.len(), "method"),
         count(c.tasks.len(), "task"),
         c.tier,
@@ -106,6 +109,8 @@ pub(super) fn notes(
 ) -> Vec<String> {
     let mut notes = vec![
         "Score of a run: mean over the episodes of its last evaluation, under the true reward."
+            .into(),
+        "IQM: interquartile mean, without the floor(n/4) lowest and highest; the mean for n < 4."
             .into(),
         format!(
             "Intervals: stratified bootstrap percentile intervals, runs resampled within each task; {} \

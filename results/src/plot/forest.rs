@@ -232,7 +232,8 @@ impl Panel {
     fn written(&self, fonts: &Fonts) -> f64 {
         let each = self.dots.iter().flatten();
         let widths = each.map(|dot| fonts.width(&self.figures(dot), NOTE, false));
-        widths.fold(0.0, f64::max) + 14.0
+        // Where the font is another its letters may be wider.
+        1.1 * widths.fold(0.0, f64::max) + 18.0
     }
 
     fn figures(&self, dot: &Dot) -> String {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::table::text::clean;
+
 /// Red, green, blue.
 pub(super) type Colour = [u8; 3];
 
@@ -167,10 +169,9 @@ fn translucent(what: &str, opacity: f64) -> String {
     }
 }
 
-/// Text as XML or HTML, without the control characters that XML 1.0 cannot hold.
+/// Text as XML or HTML, without control characters, which XML 1.0 cannot hold.
 pub(crate) fn escaped(text: &str) -> String {
-    let plain: String = text.chars().filter(|c| !c.is_control()).collect();
-    plain
+    clean(text)
         .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -154,6 +154,20 @@ pub(crate) fn thousands(n: u64) -> String {
     groups.join("_")
 }
 
+/// Text from files, without what could move a terminal's cursor or turn a line around.
+pub(crate) fn clean(text: &str) -> String {
+    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars()
+        .map(|c| {
+            if c.is_control() || turns(c) {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
 const NAMES: &str = "task,algorithm,teacher,tier,variant,metric";
 
 fn names(row: &Row) -> String {
