@@ -2,7 +2,8 @@
 //!
 //! - [`store`]: one folder per run, named by the hash of its resolved configuration; append-only
 //!   evaluation logs; checkpoints of which two generations are kept; nothing is overwritten.
-//! - [`stats`]: mean, interquartile mean and stratified bootstrap intervals, reproducible to the bit.
+//! - [`stats`]: point estimates with stratified bootstrap intervals, reproducible to the bit, profiles,
+//!   permutation and equivalence tests.
 //! - [`table`]: finished runs grouped over seeds, as terminal text, Markdown and CSV.
 //! - [`mod@reference`]: what a random policy and an expert score on a task, and returns normalised
 //!   by them.

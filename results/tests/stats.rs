@@ -1,29 +1,35 @@
-//! Our statistics against scipy's and rliable's, written by stats.py into stats.json.
+//! Our statistics against those of rliable, SciPy and statsmodels, written by stats.py into
+//! stats.json.
 
 use std::error::Error;
 
 use prefbench_results::stats::{
-    Bootstrap, Interval, Statistic, iqm, mean, median, probability_of_improvement, std,
+    Bootstrap, Interval, PermutationTest, Permutations, Statistic, detectable_difference,
+    equivalence, holm, improvement, iqm, kendall_tau_b, mean, mean_profile, median, profile, std,
 };
-use proptest::prelude::*;
 use serde_json::Value;
 
 type Outcome = Result<(), Box<dyn Error>>;
+
+/// In the order of the golden intervals.
+const STATISTICS: [Statistic; 4] = [
+    Statistic::Mean,
+    Statistic::Median,
+    Statistic::Iqm,
+    Statistic::OptimalityGap { gamma: 100.0 },
+];
 
 fn goldens() -> Result<Value, serde_json::Error> {
     serde_json::from_str(include_str!("stats.json"))
 }
 
 fn list(json: &Value) -> Vec<f64> {
-    json.as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_f64)
-        .collect()
+    let items = json.as_array().expect("an array").iter();
+    items.map(|x| x.as_f64().expect("a number")).collect()
 }
 
 fn lists(json: &Value) -> Vec<Vec<f64>> {
-    json.as_array().into_iter().flatten().map(list).collect()
+    items(json).map(list).collect()
 }
 
 fn items(json: &Value) -> impl Iterator<Item = &Value> {
@@ -32,41 +38,68 @@ fn items(json: &Value) -> impl Iterator<Item = &Value> {
     items.iter()
 }
 
+fn largest<'a>(values: impl IntoIterator<Item = &'a f64>) -> f64 {
+    values.into_iter().fold(0.0, |most, x| most.max(x.abs()))
+}
+
+/// Equal up to rounding, of values of that size: what is a difference of such is no better.
 #[track_caller]
 fn assert_close(ours: Option<f64>, theirs: &Value, scale: f64) {
     match (ours, theirs.as_f64()) {
-        (Some(ours), Some(theirs)) => {
-            assert!(
-                (ours - theirs).abs() <= 1e-12 * scale.max(1.0),
-                "{ours} against {theirs}"
-            );
-        }
+        (Some(ours), Some(theirs)) => assert!(
+            (ours - theirs).abs() <= 1e-12 * scale,
+            "{ours} against {theirs}"
+        ),
         (None, None) => assert!(theirs.is_null()),
         differ => panic!("{differ:?}"),
     }
 }
 
-/// Within `share` of the interval's width, the Monte-Carlo error of two bootstraps.
+/// A bootstrap of theirs with so many resamples and one of ours with five times as many agree.
+/// The quantile q of n resamples is, as a share of the true distribution, q with standard deviation
+/// `sqrt(q (1 - q) / n)`. So, whatever the statistic's distribution, the ends of theirs lie between
+/// those that ours has for a little more and a little less coverage: four standard deviations of the
+/// difference of the two shares.
 #[track_caller]
-fn assert_near(ours: Option<Interval>, theirs: &Value, share: f64) {
-    let (ours, theirs) = (ours.expect("an interval"), list(theirs));
-    let slack = share * (theirs[1] - theirs[0]);
-    assert!(slack > 0.0);
-    assert!(
-        (ours.low - theirs[0]).abs() <= slack,
-        "{ours:?} against {theirs:?}"
-    );
-    assert!(
-        (ours.high - theirs[1]).abs() <= slack,
-        "{ours:?} against {theirs:?}"
-    );
+fn assert_agree(
+    theirs: &Value,
+    resamples: usize,
+    ours: impl Fn(&Bootstrap) -> Option<Vec<Interval>>,
+) {
+    let at = |sign: f64| {
+        let bootstrap = Bootstrap {
+            resamples: 5 * resamples,
+            ..Bootstrap::default()
+        };
+        let tail = (1.0 - bootstrap.level) / 2.0;
+        let variance = tail * (1.0 - tail) * (1.0 + 1.0 / 5.0) / resamples as f64;
+        ours(&Bootstrap {
+            level: bootstrap.level + sign * 2.0 * 4.0 * variance.sqrt(),
+            ..bootstrap
+        })
+    };
+    let (Some(wide), Some(narrow)) = (at(1.0), at(-1.0)) else {
+        assert!(theirs.is_null(), "no interval against {theirs}");
+        return;
+    };
+    let theirs = lists(theirs);
+    let ours: Vec<_> = wide.into_iter().zip(narrow).collect();
+    assert_eq!(ours.len(), theirs.len());
+    for ((wide, narrow), theirs) in ours.into_iter().zip(theirs) {
+        let slack = 1e-12 * largest(&theirs).max(1.0);
+        let between = |low: f64, x: f64, high: f64| low - slack <= x && x <= high + slack;
+        assert!(
+            between(wide.low, theirs[0], narrow.low) && between(narrow.high, theirs[1], wide.high),
+            "{wide:?}, {narrow:?} against {theirs:?}"
+        );
+    }
 }
 
 #[test]
 fn one_sample_figures_equal_scipy() -> Outcome {
     for golden in items(&goldens()?["samples"]) {
         let values = list(&golden["values"]);
-        let scale = values.iter().fold(0.0_f64, |scale, x| scale.max(x.abs()));
+        let scale = largest(&values);
         assert_close(mean(&values), &golden["mean"], scale);
         assert_close(std(&values), &golden["std"], scale);
         assert_close(median(&values), &golden["median"], scale);
@@ -76,158 +109,128 @@ fn one_sample_figures_equal_scipy() -> Outcome {
 }
 
 #[test]
-fn aggregates_and_intervals_equal_rliable() -> Outcome {
-    for golden in items(&goldens()?["matrices"]) {
+fn aggregates_and_their_intervals_equal_rliable() -> Outcome {
+    let goldens = goldens()?;
+    assert!(items(&goldens["matrices"]).count() > 50);
+    for golden in items(&goldens["matrices"]) {
         let tasks = lists(&golden["tasks"]);
-        for statistic in [Statistic::Mean, Statistic::Median, Statistic::Iqm] {
-            let theirs = &golden["statistics"][statistic.name().to_lowercase()];
-            if theirs.is_null() {
-                assert_eq!((statistic, tasks.len()), (Statistic::Median, 1));
-                continue;
-            }
-            assert_close(statistic.of(&tasks), &theirs["value"], 10.0);
-            assert_near(
-                Bootstrap::default().interval(statistic, &tasks),
-                &theirs["interval"],
-                0.03,
-            );
+        let scale = largest(tasks.iter().flatten()).max(100.0);
+        for statistic in STATISTICS {
+            assert_close(statistic.of(&tasks), &golden[statistic.name()], scale);
         }
+        assert_agree(&golden["intervals"], 10_000, |ours| {
+            ours.intervals(&STATISTICS, &tasks)
+        });
     }
     Ok(())
 }
 
 #[test]
-fn probability_of_improvement_equals_rliable() -> Outcome {
+fn performance_profiles_equal_rliable() -> Outcome {
+    for golden in items(&goldens()?["matrices"]) {
+        let (tasks, taus) = (lists(&golden["tasks"]), list(&golden["taus"]));
+        assert_eq!(profile(&tasks, &taus), Some(list(&golden["profile"])));
+        assert_eq!(
+            mean_profile(&tasks, &taus),
+            Some(list(&golden["mean_profile"]))
+        );
+        assert_agree(&golden["band"], 2_000, |ours| {
+            ours.profile_band(&tasks, &taus)
+        });
+    }
+    Ok(())
+}
+
+#[test]
+fn improvement_equals_rliable() -> Outcome {
     for golden in items(&goldens()?["pairs"]) {
         let (x, y) = (lists(&golden["x"]), lists(&golden["y"]));
-        let each: Option<Vec<f64>> = x
-            .iter()
-            .zip(&y)
-            .map(|(x, y)| probability_of_improvement(x, y))
-            .collect();
-        assert_close(each.and_then(|each| mean(&each)), &golden["value"], 1.0);
-        let bootstrap = Bootstrap {
-            resamples: 5_000,
-            ..Bootstrap::default()
-        };
-        assert_near(
-            bootstrap.improvement_interval(&x, &y),
-            &golden["interval"],
-            0.07,
-        );
+        assert_close(improvement(&x, &y), &golden["value"], 1.0);
+        assert_agree(&golden["interval"], 2_000, |ours| {
+            Some(vec![ours.improvement_interval(&x, &y)?])
+        });
     }
     Ok(())
 }
 
-/// Published intervals must not change with a library's version: these bits are a promise.
 #[test]
-fn the_bootstrap_is_reproducible_to_the_bit() {
-    let tasks = [vec![1.0, 2.0, 4.0, 8.0, 16.0], vec![0.5, 0.25, 0.125]];
-    let bootstrap = Bootstrap {
-        resamples: 1_000,
-        ..Bootstrap::default()
-    };
-    let interval = bootstrap
-        .interval(Statistic::Mean, &tasks)
-        .expect("enough runs");
-    assert_eq!(
-        [interval.low, interval.high].map(f64::to_bits),
-        BITS,
-        "{interval:?}"
-    );
+fn kendall_equals_scipy() -> Outcome {
+    for golden in items(&goldens()?["taus"]) {
+        let (x, y) = (list(&golden["x"]), list(&golden["y"]));
+        assert_close(kendall_tau_b(&x, &y), &golden["tau"], 1.0);
+    }
+    Ok(())
 }
 
-const BITS: [u64; 2] = [4_607_933_018_737_912_491, 4_618_202_633_263_200_774];
+/// Against the probabilities of all permutations: equal if ours counts them too, else within five
+/// standard errors.
+#[track_caller]
+fn assert_tests_agree(golden: &Value, test: impl Fn(&Permutations) -> Option<PermutationTest>) {
+    for limit in [2_000, 1_000_000] {
+        let permutations = Permutations {
+            limit,
+            ..Permutations::default()
+        };
+        let ours = test(&permutations).expect("a test");
+        assert_close(Some(ours.value), &golden["value"], 10.0);
+        for (ours_p, name) in [(ours.greater, "greater"), (ours.two_sided, "two_sided")] {
+            let p = golden[name].as_f64().expect("a number");
+            let n = limit as f64;
+            let error = match ours.exact {
+                true => 1e-12,
+                false => 5.0 * (p * (1.0 - p) / n).sqrt() + 1.0 / n,
+            };
+            assert!((ours_p - p).abs() <= error, "{ours:?} against {golden}");
+        }
+    }
+}
 
-/// Resampling within tasks: tasks whose runs agree contribute no width, whatever lies between them.
 #[test]
-fn runs_are_never_resampled_across_tasks() {
-    let tasks = [vec![1.0; 4], vec![100.0; 4], vec![7.0; 4]];
-    for statistic in [Statistic::Mean, Statistic::Median, Statistic::Iqm] {
-        let value = statistic.of(&tasks).expect("runs");
-        let expected = Some(Interval {
-            low: value,
-            high: value,
-        });
-        assert_eq!(
-            Bootstrap {
-                resamples: 200,
-                ..Bootstrap::default()
-            }
-            .interval(statistic, &tasks),
-            expected
+fn pooled_kendall_tests_equal_the_enumeration() -> Outcome {
+    for golden in items(&goldens()?["rankings"]) {
+        let (x, y) = (lists(&golden["x"]), lists(&golden["y"]));
+        assert_tests_agree(golden, |permutations| permutations.kendall(&x, &y));
+    }
+    Ok(())
+}
+
+#[test]
+fn stratified_difference_tests_equal_the_enumeration() -> Outcome {
+    for golden in items(&goldens()?["differences"]) {
+        let (x, y) = (lists(&golden["x"]), lists(&golden["y"]));
+        assert_tests_agree(golden, |permutations| permutations.difference(&x, &y));
+    }
+    Ok(())
+}
+
+#[test]
+fn holm_and_equivalence_equal_statsmodels() -> Outcome {
+    let goldens = goldens()?;
+    for golden in items(&goldens["holm"]) {
+        let ours = holm(&list(&golden["p"]));
+        assert_eq!(ours.len(), list(&golden["adjusted"]).len());
+        for (ours, theirs) in ours.into_iter().zip(items(&golden["adjusted"])) {
+            assert_close(Some(ours), theirs, 1.0);
+        }
+    }
+    for golden in items(&goldens["equivalences"]) {
+        let margin = golden["margin"].as_f64().expect("a number");
+        let p = equivalence(&list(&golden["x"]), &list(&golden["y"]), margin);
+        assert_close(p, &golden["p"], golden["p"].as_f64().expect("a number"));
+    }
+    Ok(())
+}
+
+#[test]
+fn detectable_differences_equal_scipys_noncentral_t() -> Outcome {
+    for golden in items(&goldens()?["detectable"]) {
+        let runs = golden["runs"].as_u64().expect("a count") as usize;
+        let theirs = golden["difference"].as_f64().expect("a number");
+        assert_close(
+            detectable_difference(runs, 3.0),
+            &(3.0 * theirs).into(),
+            3.0 * theirs,
         );
     }
-}
-
-#[test]
-fn too_few_runs_have_no_interval() {
-    let bootstrap = Bootstrap {
-        resamples: 10,
-        ..Bootstrap::default()
-    };
-    assert_eq!(bootstrap.interval(Statistic::Iqm, &[]), None);
-    assert_eq!(
-        bootstrap.interval(Statistic::Iqm, &[vec![1.0, 2.0], vec![1.0]]),
-        None
-    );
-    assert_eq!(bootstrap.band(Statistic::Mean, &[vec![1.0, 2.0]]), None);
-    assert_eq!(
-        bootstrap.band(Statistic::Mean, &[vec![1.0, 2.0], vec![1.0]]),
-        None
-    );
-    assert_eq!(bootstrap.improvement_interval(&[vec![1.0, 2.0]], &[]), None);
-    assert_eq!(
-        (mean(&[]), median(&[]), iqm(&[]), std(&[1.0])),
-        (None, None, None, None)
-    );
-}
-
-#[test]
-fn a_band_is_the_interval_at_each_point() {
-    let runs = [
-        vec![1.0, 10.0],
-        vec![2.0, -3.0],
-        vec![4.0, 0.0],
-        vec![8.0, 2.5],
-    ];
-    let bootstrap = Bootstrap {
-        resamples: 500,
-        ..Bootstrap::default()
-    };
-    let band = bootstrap.band(Statistic::Iqm, &runs).expect("four runs");
-    for (point, interval) in band.into_iter().enumerate() {
-        let scores = runs.iter().map(|run| run[point]).collect();
-        assert_eq!(
-            Some(interval),
-            bootstrap.interval(Statistic::Iqm, &[scores])
-        );
-    }
-}
-
-proptest! {
-    /// The order of runs is no information: point estimates ignore it, up to rounding.
-    #[test]
-    fn estimates_ignore_the_order_of_runs(values in prop::collection::vec(-1e3..1e3_f64, 1..30)) {
-        let mut reversed = values.clone();
-        reversed.reverse();
-        prop_assert_eq!(median(&values), median(&reversed));
-        prop_assert_eq!(iqm(&values), iqm(&reversed));
-        let (low, high) = values.iter().fold((f64::MAX, f64::MIN), |(l, h), &x| (l.min(x), h.max(x)));
-        let inside = iqm(&values).is_some_and(|x| low - 1e-9 <= x && x <= high + 1e-9);
-        prop_assert!(inside);
-    }
-
-    /// Whoever wins less, loses more: P(x > y) + P(y > x) = 1, ties counting half.
-    #[test]
-    fn improvement_is_antisymmetric(
-        x in prop::collection::vec(-3..3_i8, 1..9),
-        y in prop::collection::vec(-3..3_i8, 1..9),
-    ) {
-        let float = |v: Vec<i8>| v.into_iter().map(f64::from).collect::<Vec<_>>();
-        let (x, y) = (float(x), float(y));
-        let both = probability_of_improvement(&x, &y).zip(probability_of_improvement(&y, &x));
-        let sum = both.map(|(a, b)| a + b);
-        prop_assert!(sum.is_some_and(|sum| (sum - 1.0).abs() < 1e-12));
-    }
+    Ok(())
 }

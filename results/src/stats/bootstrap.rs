@@ -1,7 +1,6 @@
 //! Stratified bootstrap intervals.
 
-use std::iter::repeat_n;
-use std::mem::take;
+use std::mem::replace;
 
 use super::improvement::Pairs;
 use super::statistic::{Sample, above};
@@ -131,16 +130,18 @@ impl Bootstrap {
     }
 }
 
-/// Draws resamples of `tasks`. Scores are sorted once; a resample counts how often each was drawn,
-/// which yields it in order without sorting it.
+/// Draws resamples of `tasks`. Scores are sorted once; a resample is then put in order by counting
+/// how often each was drawn, for it is sorting that would take the time.
 struct Resampler<'a> {
     tasks: &'a [Vec<f64>],
     /// Where each run stands among all, task by task.
     ranks: Vec<usize>,
     /// All scores by rank.
     scores: Vec<f64>,
-    /// How often each was drawn; zeros between draws.
+    /// By rank: how often it was drawn, zeros between draws.
     counts: Vec<usize>,
+    /// The ranks drawn.
+    drawn: Vec<usize>,
     sample: Sample,
 }
 
@@ -159,12 +160,14 @@ impl<'a> Resampler<'a> {
             ranks,
             scores: sample.sorted.clone(),
             counts: vec![0; pooled.len()],
+            drawn: Vec::with_capacity(pooled.len()),
             sample,
         }
     }
 
     /// The next resample; `index(n)` draws a run out of n.
     fn draw(&mut self, mut index: impl FnMut(usize) -> usize) -> &Sample {
+        self.drawn.clear();
         let mut ranks = &self.ranks[..];
         for (mean, runs) in self.sample.means.iter_mut().zip(self.tasks) {
             let (of_task, rest) = ranks.split_at(runs.len());
@@ -172,16 +175,23 @@ impl<'a> Resampler<'a> {
             let drawn = runs.iter().map(|_| {
                 let run = index(runs.len());
                 self.counts[of_task[run]] += 1;
+                self.drawn.push(of_task[run]);
                 runs[run]
             });
             *mean = drawn.sum::<f64>() / runs.len() as f64;
         }
         self.sample.sorted_means.copy_from_slice(&self.sample.means);
         self.sample.sorted_means.sort_unstable_by(f64::total_cmp);
-        self.sample.sorted.clear();
-        for (&score, count) in self.scores.iter().zip(&mut self.counts) {
-            self.sample.sorted.extend(repeat_n(score, take(count)));
+        // From how often a rank was drawn to where its next copy goes.
+        let mut start = 0;
+        for count in &mut self.counts {
+            start += replace(count, start);
         }
+        for &rank in &self.drawn {
+            self.sample.sorted[self.counts[rank]] = self.scores[rank];
+            self.counts[rank] += 1;
+        }
+        self.counts.fill(0);
         &self.sample
     }
 }

@@ -18,7 +18,8 @@ pub(super) fn scale(x: &[f64], y: &[f64]) -> Option<f64> {
         return None;
     }
     let untied = |values: &[f64]| concordance(values, values) as f64;
-    let scale = untied(x).sqrt() * untied(y).sqrt();
+    // One root of the product: exact for squares, so that perfect agreement is 1 and not more.
+    let scale = (untied(x) * untied(y)).sqrt();
     (scale > 0.0).then_some(scale)
 }
 

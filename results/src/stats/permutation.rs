@@ -75,23 +75,15 @@ impl Permutations {
 
     fn test(&self, mut tasks: Vec<impl Stratum>) -> PermutationTest {
         let value: f64 = tasks.iter().map(Stratum::value).sum();
-        let exact = tasks.iter().map(Stratum::count).product::<f64>() <= self.limit as f64;
-        let null = if exact {
-            tasks.iter().map(Stratum::all).fold(vec![0.0], sums)
-        } else {
-            let mut rng = generator(self.seed);
-            let mut draw = || tasks.iter_mut().map(|task| task.draw(&mut rng)).sum();
-            (0..self.limit).map(|_| draw()).collect()
-        };
+        let exact = self.all_of(tasks.iter().map(Stratum::count).product());
+        let null = self.null(&mut tasks, exact);
+        let largest = null.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
         // Arrangements that tie with the data up to rounding do tie.
-        let slack = 1e-12
-            * null
-                .iter()
-                .fold(value.abs(), |most: f64, x| most.max(x.abs()));
-        let drawn = usize::from(!exact);
+        let slack = 1e-12 * largest;
+        let data = usize::from(!exact);
         let share = |extreme: &dyn Fn(f64) -> bool| {
             let count = null.iter().filter(|&&x| extreme(x)).count();
-            (count + drawn) as f64 / (null.len() + drawn) as f64
+            (count + data) as f64 / (null.len() + data) as f64
         };
         PermutationTest {
             value: value / tasks.len() as f64,
@@ -99,6 +91,30 @@ impl Permutations {
             two_sided: share(&|x| x.abs() >= value.abs() - slack),
             exact,
         }
+    }
+
+    /// Whether so many permutations are all counted.
+    fn all_of(&self, count: f64) -> bool {
+        count <= self.limit as f64
+    }
+
+    /// The sums over tasks of all permutations, or of as many as the limit.
+    fn null<T: Stratum>(&self, tasks: &mut [T], exact: bool) -> Vec<f64> {
+        // One number draws from a table; to rearrange a task takes one per value.
+        let table = |task: &T| self.all_of(task.count()).then(|| task.all());
+        let tables: Vec<Option<Vec<f64>>> = tasks.iter().map(table).collect();
+        if exact {
+            return tables.into_iter().flatten().fold(vec![0.0], sums);
+        }
+        let mut rng = generator(self.seed);
+        let mut draw = || {
+            let of = |(task, table): (&mut T, &Option<Vec<f64>>)| match table {
+                Some(values) => values[index(&mut rng, values.len())],
+                None => task.draw(&mut rng),
+            };
+            tasks.iter_mut().zip(&tables).map(of).sum()
+        };
+        (0..self.limit).map(|_| draw()).collect()
     }
 }
 

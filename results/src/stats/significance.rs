@@ -1,8 +1,9 @@
 //! Several p-values at once, equivalence, and what difference so many seeds can show.
 
+use std::f64::consts::FRAC_1_SQRT_2;
+
+use libm::erfc;
 use statrs::distribution::{ContinuousCDF, StudentsT};
-use statrs::function::erf::erfc;
-use statrs::function::gamma::ln_gamma;
 
 use super::{mean, std};
 
@@ -58,35 +59,33 @@ pub fn detectable_difference(runs: usize, sd: f64) -> Option<f64> {
 }
 
 /// Probability that a noncentral t with this shift is beyond plus or minus `critical`: that of a
-/// normal with unit variance, averaged over the sample standard deviation's distribution. In its
-/// logarithm `u` the integrand is smooth and falls off exponentially, so that the trapezoidal rule
-/// converges to rounding.
+/// normal with unit variance, averaged over the distribution of the sample standard deviation. In
+/// its logarithm `u` the integrand is smooth and falls off exponentially, so that the trapezoidal
+/// rule converges to rounding.
 fn power(critical: f64, shift: f64, freedom: f64) -> f64 {
-    let upper = |x: f64| 0.5 * erfc(x * std::f64::consts::FRAC_1_SQRT_2);
-    let half = 0.5 * freedom;
-    let scale = std::f64::consts::LN_2 + half * half.ln() - ln_gamma(half);
+    let upper = |x: f64| 0.5 * erfc(x * FRAC_1_SQRT_2);
     let step = 1.0 / (16.0 * freedom.sqrt());
-    let at = |k: i32| {
+    let (mut beyond, mut all) = (0.0, 0.0);
+    for k in -500..=250 {
         let u = f64::from(k) * step;
-        let deviation = u.exp();
-        let density = (scale + freedom * (u - 0.5 * deviation * deviation)).exp();
-        density * (upper(critical * deviation - shift) + upper(critical * deviation + shift))
-    };
-    (-500..=250).map(at).sum::<f64>() * step
+        let density = (freedom * (u - 0.5 * (2.0 * u).exp_m1())).exp();
+        let limit = critical * u.exp();
+        beyond += density * (upper(limit - shift) + upper(limit + shift));
+        all += density;
+    }
+    beyond / all
 }
 
-/// Where an increasing function changes sign, above zero.
+/// Where an increasing function of a t statistic changes sign; from two degrees of freedom on, all
+/// that is looked for here is below ten.
 fn crossing(f: impl Fn(f64) -> f64) -> f64 {
-    let (mut low, mut high) = (0.0, 1.0);
-    while f(high) < 0.0 {
-        high *= 2.0;
-    }
+    let (mut low, mut high) = (0.0, 16.0);
     for _ in 0..60 {
         let middle = 0.5 * (low + high);
         if f(middle) < 0.0 {
-            low = middle
+            low = middle;
         } else {
-            high = middle
+            high = middle;
         }
     }
     high
