@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{dataset, label, list, play, reference, rollout, run, show, teachers};
+use crate::{
+    cell, dataset, label, list, merge, play, reference, rollout, run, show, status, suite, sweep,
+    teachers,
+};
 
 #[derive(Parser)]
 #[command(version, about, max_term_width = 100)]
@@ -18,6 +21,15 @@ struct Cli {
 enum Command {
     /// Train: one run per algorithm and seed, side by side on the cores; resumes by itself
     Run(run::RunArgs),
+    /// Run a grid of tasks, algorithms, teachers, seeds and settings; the same command resumes
+    #[command(long_about = sweep::HELP)]
+    Sweep(sweep::SweepArgs),
+    /// Run one of the named sweeps that come with prefbench
+    Suite(suite::SuiteArgs),
+    /// Show how the runs of a folder stand
+    Status(status::StatusArgs),
+    /// Copy the runs of several folders into one
+    Merge(merge::MergeArgs),
     /// Show tasks, algorithms, teachers, samplers and devices
     List(list::ListArgs),
     /// Print the table of a folder of finished runs
@@ -36,12 +48,18 @@ enum Command {
     Label(label::LabelArgs),
     /// Compare teachers on a dataset: errors, skips, ties, agreement with the oracle by margin
     Teachers(teachers::TeachersArgs),
+    /// Run one cell of a planned sweep, as schedulers do
+    Cell(cell::CellArgs),
 }
 
 /// Parses the arguments and does what they say.
 pub fn main() -> Result<ExitCode> {
     match Cli::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Sweep(args) => sweep::sweep(&args),
+        Command::Suite(args) => suite::suite(&args),
+        Command::Status(args) => status::status(&args),
+        Command::Merge(args) => merge::merge(&args),
         Command::List(args) => list::list(&args),
         Command::Table(args) => show::table(&args),
         Command::Plot(args) => show::plot(&args),
@@ -51,6 +69,7 @@ pub fn main() -> Result<ExitCode> {
         Command::Dataset(args) => dataset::dataset(&args),
         Command::Label(args) => label::label(&args),
         Command::Teachers(args) => teachers::teachers(&args),
+        Command::Cell(args) => cell::cell(&args),
     }
 }
 

@@ -7,6 +7,7 @@ use anyhow::{Result, anyhow, bail};
 use prefbench_agents::{Algorithm, Device, Setup, Tier, algorithm};
 use prefbench_envs::{self as envs, Task};
 use prefbench_oracles::{Teacher, TeacherEntry, nearest::nearest, teacher};
+use prefbench_results::RunKey;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -122,7 +123,8 @@ impl RunConfig {
         };
         let mut tree = serde_json::to_value(Self::defaults(task, algorithm, teacher, tier))?;
         overlay(&mut tree, &given, "")?;
-        let config: Self = serde_json::from_value(tree)?;
+        let config: Self = serde_path_to_error::deserialize(tree)
+            .map_err(|e| anyhow!("`{}` cannot be used: {}", e.path(), e.inner()))?;
         config.validate()?;
         Ok(config)
     }
@@ -246,6 +248,15 @@ impl RunConfig {
     pub fn prefix(&self) -> String {
         let teacher = self.teacher.as_deref().unwrap_or("none");
         format!("{}-{}-{teacher}-s{}", self.task, self.algorithm, self.seed)
+    }
+
+    /// The run folder's name.
+    pub fn folder(&self) -> Result<String> {
+        Ok(format!(
+            "{}-{}",
+            self.prefix(),
+            RunKey::of(&self.to_json()?)
+        ))
     }
 
     /// The tree that is hashed and stored.

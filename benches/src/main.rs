@@ -1,18 +1,24 @@
 //! `prefbench`: run preference-based RL algorithms on simulated control tasks, and show what came
 //! of it.
 
+mod cell;
 mod cli;
 mod config;
 mod dataset;
 mod label;
 mod list;
+mod merge;
 mod online;
 mod play;
+mod pool;
 mod progress;
 mod reference;
 mod rollout;
 mod run;
 mod show;
+mod status;
+mod suite;
+mod sweep;
 mod teachers;
 
 use std::process::ExitCode;

@@ -3,19 +3,22 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use prefbench_agents::{Build, Dims, Mode, Online, State, Transition, algorithm};
-use prefbench_envs::{End, Env, Field, Snapshot, Step, Task};
-use prefbench_oracles::{Ending, Episode, Session, Stream, Teacher, ask};
-use prefbench_results::{Checkpoint, EpisodeResult, Eval, Run, Status};
+use prefbench_agents::{Build, Dims, LearnError, Mode, Online, State, Transition, algorithm};
+use prefbench_envs::{End, Env, EnvError, Field, Snapshot, Step, Task};
+use prefbench_oracles::{Ending, Session, Stream, Teacher, ask};
+use prefbench_results::{Checkpoint, EpisodeResult, Eval, Failure, Run, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::config::{RunConfig, goal_fields};
 use crate::progress::{Progress, Report};
+
+mod player;
+
+pub use player::{Learnt, Player};
 
 /// Episodes whose mean return a teacher's thresholds refer to (B-Pref).
 const RECENT_EPISODES: usize = 10;
@@ -31,14 +34,57 @@ const LEARNER: &str = "learner.safetensors";
 const LOOP: &str = "loop.json";
 
 /// How a call of [`run`] ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// The run is complete.
     Finished,
     /// It had been complete before.
-    AlreadyFinished,
+    FinishedBefore,
+    /// It diverged, and would do so again.
+    Failed(Failure),
+    /// It had failed before.
+    FailedBefore(Failure),
     /// It was asked to stop, and saved itself after this many steps.
     Stopped(u64),
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Finished => f.write_str("finished"),
+            Self::FinishedBefore => f.write_str("finished before"),
+            Self::Failed(why) => why.fmt(f),
+            Self::FailedBefore(why) => {
+                write!(f, "before, it {why} (--retry-failed tries again)")
+            }
+            Self::Stopped(step) => write!(f, "saved at step {step}"),
+        }
+    }
+}
+
+/// A learner that came to numbers which are none.
+#[derive(Debug)]
+struct Diverged {
+    what: String,
+    value: f64,
+}
+
+impl std::fmt::Display for Diverged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { what, value } = self;
+        write!(f, "training diverged: {what} is {value}; {LOWER_RATES}")
+    }
+}
+
+impl std::error::Error for Diverged {}
+
+/// Whether the same run would end in the same error again.
+fn is_divergence(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<Diverged>()
+            || matches!(cause.downcast_ref(), Some(LearnError::Diverged { .. }))
+            || matches!(cause.downcast_ref(), Some(EnvError::Diverged { .. }))
+    })
 }
 
 /// The loop's own state; the rest of a checkpoint is the learner's.
@@ -59,50 +105,28 @@ struct Loop {
     env: Option<Snapshot>,
 }
 
-/// Runs (or resumes) one configuration in its folder until it is finished or `stop` is raised.
+/// Runs (or resumes) one configuration in its folder until it has ended or `stop` is raised.
 pub fn run(
     config: &RunConfig,
     folder: &mut Run,
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<Outcome> {
-    if folder.status() == Status::Finished {
-        return Ok(Outcome::AlreadyFinished);
+    match (folder.status(), folder.failure()?) {
+        (Status::Finished, _) => return Ok(Outcome::FinishedBefore),
+        (Status::Failed, Some(failure)) => return Ok(Outcome::FailedBefore(failure)),
+        _ => {}
     }
     let mut session = OnlineRun::new(config)?;
-    session.start(folder, progress)?;
-    let began = (Instant::now(), session.state.step);
-    while session.state.step < config.steps {
-        session.step()?;
-        let step = session.state.step;
-        let last = step == config.steps;
-        if last || step.is_multiple_of(config.eval_every) {
-            let eval = session.evaluate()?;
-            folder.append(&eval)?;
-            let speed = (step - began.1) as f64 / began.0.elapsed().as_secs_f64();
-            folder.append_note(&json!({"step": step, "steps_per_second": speed}))?;
-            progress.evaluated(&eval);
+    match session.train(folder, progress, stop) {
+        Err(error) if is_divergence(&error) => {
+            let step = session.state.step;
+            let reason = format!("{error:#}");
+            folder.fail(step, &reason)?;
+            Ok(Outcome::Failed(Failure { step, reason }))
         }
-        let stopped = stop.load(Ordering::Relaxed) && !last;
-        if last || stopped || step.is_multiple_of(config.checkpoint_every) {
-            session.save(folder)?;
-        }
-        if stopped {
-            return Ok(Outcome::Stopped(step));
-        }
-        progress.step(&session.report());
+        other => other,
     }
-    let seconds = began.0.elapsed().as_secs_f64();
-    folder.finish(&json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "commit": env!("PREFBENCH_COMMIT"),
-        "steps": config.steps,
-        "feedback_asked": session.state.asked,
-        "feedback_labelled": session.state.labelled,
-        "resumed_at": began.1,
-        "seconds_since_then": seconds,
-    }))?;
-    Ok(Outcome::Finished)
 }
 
 struct OnlineRun<'a> {
@@ -153,6 +177,53 @@ impl<'a> OnlineRun<'a> {
                 env: None,
             },
         })
+    }
+
+    fn train(
+        &mut self,
+        folder: &mut Run,
+        progress: &dyn Progress,
+        stop: &AtomicBool,
+    ) -> Result<Outcome> {
+        let config = self.config;
+        self.start(folder, progress)?;
+        let began = (Instant::now(), self.state.step);
+        // What is neither stepping nor learning.
+        let mut kept = Duration::ZERO;
+        while self.state.step < config.steps {
+            self.step()?;
+            let step = self.state.step;
+            let last = step == config.steps;
+            let due = last || step.is_multiple_of(config.eval_every);
+            let eval = due.then(|| self.evaluate()).transpose()?;
+            let clock = Instant::now();
+            if let Some(eval) = &eval {
+                folder.append(eval)?;
+                let speed = (step - began.1) as f64 / began.0.elapsed().as_secs_f64();
+                folder.append_note(&json!({"step": step, "steps_per_second": speed}))?;
+                progress.evaluated(eval);
+            }
+            let stopped = stop.load(Ordering::Relaxed) && !last;
+            if last || stopped || step.is_multiple_of(config.checkpoint_every) {
+                self.save(folder)?;
+            }
+            if stopped {
+                return Ok(Outcome::Stopped(step));
+            }
+            progress.step(&self.report());
+            kept += clock.elapsed();
+        }
+        folder.finish(&json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "commit": env!("PREFBENCH_COMMIT"),
+            "steps": config.steps,
+            "feedback_asked": self.state.asked,
+            "feedback_labelled": self.state.labelled,
+            "resumed_at": began.1,
+            "seconds_since_then": began.0.elapsed().as_secs_f64(),
+            "of_them_keeping_records": kept.as_secs_f64(),
+        }))?;
+        Ok(Outcome::Finished)
     }
 
     /// Continues from the newest checkpoint, or begins with an evaluation of the fresh learner.
@@ -214,7 +285,7 @@ impl<'a> OnlineRun<'a> {
         self.learner.update()?;
         self.learner
             .act(&self.observation, Mode::Explore, &mut self.action);
-        finite(&self.action, self.state.step)?;
+        finite(&self.action)?;
         let step = self.env.step(&self.action, &mut self.observation);
         let step = step.with_context(|| format!("environment step {}", self.state.step + 1))?;
         self.scale.apply(&mut self.observation);
@@ -305,10 +376,8 @@ impl<'a> OnlineRun<'a> {
         let mut metrics = BTreeMap::new();
         for (name, value) in self.learner.metrics() {
             if !value.is_finite() {
-                bail!(
-                    "training diverged: {name} is {value} after {} steps; {LOWER_RATES}",
-                    self.state.step
-                );
+                let what = name.to_owned();
+                bail!(Diverged { what, value });
             }
             metrics.insert(name.to_owned(), value);
         }
@@ -344,7 +413,7 @@ impl<'a> OnlineRun<'a> {
             scaled.copy_from_slice(&observation);
             self.scale.apply(&mut scaled);
             self.learner.act(&scaled, Mode::Evaluate, &mut action);
-            finite(&action, self.state.step)?;
+            finite(&action)?;
             alter(&mut action);
             let step = self.eval_env.step(&action, &mut next)?;
             visit(&observation, &action, &step)?;
@@ -411,87 +480,17 @@ impl Scale {
     }
 }
 
-/// What a run's checkpoint knows, apart from any environment.
-pub struct Learnt {
-    learner: Mutex<Box<dyn Online>>,
-    scale: Scale,
-}
-
-impl Learnt {
-    /// The learner saved in `checkpoint`, read from the run folder `dir`.
-    pub fn new(config: &RunConfig, checkpoint: &Checkpoint, dir: &Path) -> Result<Self> {
-        let mut run = OnlineRun::new(config)?;
-        run.load(checkpoint, dir)?;
-        Ok(Self {
-            learner: Mutex::new(run.learner),
-            scale: run.scale,
-        })
-    }
-
-    /// The seeds and the actions of the episodes that the run has finished so far.
-    pub fn experience(&self, config: &RunConfig) -> Vec<(u64, Vec<Vec<f32>>)> {
-        let learner = self.learner.lock().unwrap_or_else(PoisonError::into_inner);
-        let t = learner.trajectories();
-        let finished = (0..).zip(&t.episodes()[..t.complete()]);
-        let actions = |e: &Episode| {
-            (e.start..e.start + e.len)
-                .map(|i| t.action(i).to_vec())
-                .collect()
-        };
-        finished
-            .map(|(k, e)| (stream_seed(config.seed, "env", k), actions(e)))
-            .collect()
-    }
-
-    /// State values of the policy for raw observations `[rows, obs]`, if it has critics.
-    pub fn values(&self, observations: &[f32], actions: usize) -> Option<Vec<f64>> {
-        let mut scaled = observations.to_vec();
-        for row in scaled.chunks_exact_mut(self.scale.0.len()) {
-            self.scale.apply(row);
-        }
-        let learner = self.learner.lock().unwrap_or_else(PoisonError::into_inner);
-        learner.values(&scaled, actions)
-    }
-}
-
-/// The policy of a run's checkpoint, to be looked at.
-pub struct Player<'a>(OnlineRun<'a>);
-
-impl<'a> Player<'a> {
-    /// The policy saved in `checkpoint`, read from the run folder `dir`.
-    pub fn new(config: &'a RunConfig, checkpoint: &Checkpoint, dir: &Path) -> Result<Self> {
-        let mut run = OnlineRun::new(config)?;
-        run.load(checkpoint, dir)?;
-        Ok(Self(run))
-    }
-
-    /// The seed of the run's `k`-th evaluation episode.
-    pub fn seed(&self, k: u64) -> u64 {
-        stream_seed(self.0.config.seed, "eval", k)
-    }
-
-    /// Plays the episode of an environment's seed. `alter` may change each action before it is
-    /// taken; `visit` sees each observation, the action and what followed.
-    pub fn play(
-        &mut self,
-        seed: u64,
-        alter: impl FnMut(&mut [f32]),
-        visit: impl FnMut(&[f32], &[f32], &Step) -> Result<()>,
-    ) -> Result<EpisodeResult> {
-        self.0.play(seed, alter, visit)
-    }
-}
-
 /// The seed of the `k`-th episode of a named stream.
 pub fn stream_seed(seed: u64, name: &str, k: u64) -> u64 {
     Stream::new(seed, name).at(k).below(usize::MAX) as u64
 }
 
-fn finite(action: &[f32], step: u64) -> Result<()> {
+fn finite(action: &[f32]) -> Result<()> {
     match action.iter().find(|a| !a.is_finite()) {
-        Some(bad) => bail!(
-            "training diverged: the policy's action is {bad} after {step} steps; {LOWER_RATES}"
-        ),
+        Some(&bad) => bail!(Diverged {
+            what: "the policy's action".to_owned(),
+            value: f64::from(bad),
+        }),
         None => Ok(()),
     }
 }

@@ -4,13 +4,19 @@ use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use prefbench_results::Eval;
+use serde::{Deserialize, Serialize};
 
 /// A plain line at most this often per run.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+/// A plain line about the whole at most this often.
+const OVERALL_EVERY: Duration = Duration::from_secs(30);
+/// Of so many runs each is shown from beginning to end; of more, only those at work.
+const SHORT: usize = 8;
 
 /// Where a run stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     pub step: u64,
     pub asked: u64,
@@ -29,25 +35,68 @@ pub trait Progress: Sync {
     fn warn(&self, message: &str);
 }
 
+/// Where the runs of one command stand.
+pub struct Counts {
+    pub total: usize,
+    pub finished: usize,
+    pub running: usize,
+    pub failed: usize,
+    /// Until all have ended, where there is something to go by.
+    pub left: Option<Duration>,
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (finished, total, running) = (self.finished, self.total, self.running);
+        write!(f, "{finished}/{total} finished, {running} running")?;
+        if self.failed > 0 {
+            write!(f, ", {} failed", self.failed)?;
+        }
+        match self.left {
+            Some(left) => write!(f, ", ETA {}", HumanDuration(left)),
+            None => Ok(()),
+        }
+    }
+}
+
 /// The display of all runs of one command.
 pub struct Display {
     bars: Option<MultiProgress>,
+    overall: Option<ProgressBar>,
+    last_overall: Mutex<Instant>,
+    short: bool,
 }
 
 impl Display {
-    /// Bars if standard error is a terminal.
-    pub fn new() -> Self {
+    /// Bars if standard error is a terminal. `total` is the number of runs.
+    pub fn new(total: usize) -> Self {
         let bars = std::io::stderr().is_terminal().then(MultiProgress::new);
-        Self { bars }
+        let overall = bars.as_ref().filter(|_| total > 1).map(|bars| {
+            let style = style("{bar:24.green/white} {msg}");
+            bars.add(ProgressBar::new(total as u64).with_style(style))
+        });
+        Self {
+            bars,
+            overall,
+            last_overall: Mutex::new(Instant::now()),
+            short: total <= SHORT,
+        }
+    }
+
+    /// Whether there are so few runs that each is shown from beginning to end.
+    pub fn is_short(&self) -> bool {
+        self.short
     }
 
     /// The progress of a run of `steps` steps called `name`.
     pub fn run(&self, name: &str, steps: u64) -> RunProgress {
         let bar = self.bars.as_ref().map(|bars| {
-            let style = "{prefix:.bold} {bar:24.cyan/blue} {pos:>7}/{len} {msg} ETA {eta}";
-            let style = ProgressStyle::with_template(style)
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
-            let bar = bars.add(ProgressBar::new(steps).with_style(style));
+            let style = style("{prefix:.bold} {bar:24.cyan/blue} {pos:>7}/{len} {msg} ETA {eta}");
+            let bar = ProgressBar::new(steps).with_style(style);
+            let bar = match &self.overall {
+                Some(overall) => bars.insert_before(overall, bar),
+                None => bars.add(bar),
+            };
             bar.set_prefix(name.to_owned());
             bar
         });
@@ -55,12 +104,34 @@ impl Display {
             name: name.to_owned(),
             steps,
             bar,
+            short: self.short,
             inner: Mutex::new(Inner {
                 began: Instant::now(),
                 from: 0,
                 last_line: Instant::now(),
                 eval: String::new(),
             }),
+        }
+    }
+
+    /// Shows where the whole stands.
+    pub fn overall(&self, counts: &Counts) {
+        if let Some(bar) = &self.overall {
+            bar.set_position((counts.finished + counts.failed) as u64);
+            bar.set_message(counts.to_string());
+        } else if self.bars.is_none() && !self.short {
+            let mut last = self.last_overall.lock().unwrap_or_else(|e| e.into_inner());
+            if last.elapsed() >= OVERALL_EVERY {
+                *last = Instant::now();
+                self.line(&counts.to_string());
+            }
+        }
+    }
+
+    /// Takes the line about the whole away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.overall {
+            bar.finish_and_clear();
         }
     }
 
@@ -74,11 +145,16 @@ impl Display {
     }
 }
 
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
 /// The progress of one run.
 pub struct RunProgress {
     name: String,
     steps: u64,
     bar: Option<ProgressBar>,
+    short: bool,
     inner: Mutex<Inner>,
 }
 
@@ -102,10 +178,12 @@ impl RunProgress {
         }
     }
 
-    /// Leaves the last state on the screen.
+    /// Leaves the last state on the screen, if there is room.
     pub fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.abandon();
+        match &self.bar {
+            Some(bar) if self.short => bar.abandon(),
+            Some(bar) => bar.finish_and_clear(),
+            None => {}
         }
     }
 }
@@ -118,7 +196,7 @@ impl Progress for RunProgress {
             } else {
                 LINE_EVERY
             };
-            let due = i.last_line.elapsed() >= wait;
+            let due = i.last_line.elapsed() >= wait && (self.short || self.bar.is_some());
             if due {
                 i.last_line = Instant::now();
             }
@@ -170,7 +248,9 @@ impl Progress for RunProgress {
             bar.set_position(step);
             bar.reset_eta();
         }
-        self.say(&format!("resuming at step {step}"));
+        if self.short {
+            self.say(&format!("resuming at step {step}"));
+        }
     }
 
     fn warn(&self, message: &str) {

@@ -1,20 +1,17 @@
-//! `prefbench run`: a grid of algorithms and seeds, on worker threads.
+//! `prefbench run`: a task, algorithms and seeds, from the command line.
 
-use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use prefbench_agents::Tier;
 use prefbench_results::Store;
 
 use crate::config::{Flags, RunConfig};
-use crate::online::{self, Outcome};
-use crate::progress::Display;
+use crate::pool::{self, Tally};
 use crate::show;
 
 /// Arguments of `prefbench run`.
@@ -43,62 +40,82 @@ pub struct RunArgs {
     /// flex (default), ndarray or cuda
     #[arg(long)]
     pub device: Option<String>,
-    /// Runs side by side [default: the number of cores]
-    #[arg(long)]
-    pub jobs: Option<usize>,
+    #[command(flatten)]
+    pub pace: Pace,
     /// Folder of runs
     #[arg(long, default_value = "runs")]
     pub out: PathBuf,
+}
+
+/// How runs share the machine.
+#[derive(Args)]
+pub struct Pace {
+    /// Runs side by side [default: the number of cores]
+    #[arg(long)]
+    pub jobs: Option<usize>,
+    /// GPUs for the runs on cuda, in turn [default: those of CUDA_VISIBLE_DEVICES, or all]
+    #[arg(long, value_delimiter = ',')]
+    gpus: Vec<String>,
+    /// Give runs that failed (diverged) another try, from their last checkpoint
+    #[arg(long)]
+    pub retry_failed: bool,
+}
+
+impl Pace {
+    /// For runs in the folder `out`.
+    pub fn options<'a>(&self, out: &'a Path) -> pool::Options<'a> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        pool::Options {
+            out,
+            jobs: self.jobs.unwrap_or(cores),
+            gpus: match self.gpus.as_slice() {
+                [] => gpus(),
+                given => given.to_vec(),
+            },
+            retry_failed: self.retry_failed,
+        }
+    }
+}
+
+/// The GPUs that this process may use.
+fn gpus() -> Vec<String> {
+    if let Ok(visible) = std::env::var("CUDA_VISIBLE_DEVICES") {
+        let names = visible.split(',').map(str::trim);
+        return names.filter(|n| !n.is_empty()).map(str::to_owned).collect();
+    }
+    let devices = fs::read_dir("/dev").into_iter().flatten().flatten();
+    let number = |name: &OsStr| name.to_str()?.strip_prefix("nvidia")?.parse::<u32>().ok();
+    let mut numbers: Vec<u32> = devices.filter_map(|d| number(&d.file_name())).collect();
+    numbers.sort_unstable();
+    numbers.iter().map(ToString::to_string).collect()
 }
 
 /// A list of seeds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seeds(pub Vec<u64>);
 
-/// Trains every combination; prints the table and the plots when all of them are finished.
+/// Trains every combination; prints the table and the plots when all of them have ended.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let configs = configs(args)?;
-    let store = Store::open(&args.out)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    stop_on_signal(&stop)?;
+    Store::open(&args.out)?;
+    let tally = pool::run(configs, &args.pace.options(&args.out))?;
+    report(&tally, &args.out)
+}
 
-    let display = Display::new();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = args.jobs.unwrap_or(cores).clamp(1, configs.len());
-    let total = configs.len();
-    let queue = Mutex::new(VecDeque::from(configs));
-    let ended = Mutex::new((0, Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..jobs {
-            scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
-                    let Some(config) = lock(&queue).pop_front() else {
-                        break;
-                    };
-                    let outcome = one(&config, &store, &display, &stop);
-                    let mut ended = lock(&ended);
-                    match outcome {
-                        Ok(Outcome::Finished | Outcome::AlreadyFinished) => ended.0 += 1,
-                        Ok(Outcome::Stopped(_)) => {}
-                        Err(error) => ended.1.push((config.prefix(), error)),
-                    }
-                }
-            });
-        }
-    });
-
-    let (finished, failed) = ended.into_inner().unwrap_or_else(|e| e.into_inner());
-    for (name, error) in &failed {
-        eprintln!("prefbench: {name} failed: {error:#}");
+/// Says what became of the runs; the table and the plots unless they were stopped.
+pub fn report(tally: &Tally, out: &Path) -> Result<ExitCode> {
+    for (name, why) in &tally.broken {
+        eprintln!("prefbench: {name} did not end: {why}");
     }
-    if stop.load(Ordering::Relaxed) {
+    if tally.stopped {
         eprintln!(
-            "Stopped: {finished} of {total} runs finished. The same command resumes the rest."
+            "Stopped: {} runs finished. The same command resumes the rest.",
+            tally.finished
         );
         return Ok(ExitCode::from(130));
     }
-    show::summary(&args.out)?;
-    Ok(if failed.is_empty() {
+    show::summary(out)?;
+    Ok(if tally.broken.is_empty() && tally.failed.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -150,54 +167,11 @@ fn configs(args: &RunArgs) -> Result<Vec<RunConfig>> {
     Ok(configs)
 }
 
-fn one(config: &RunConfig, store: &Store, display: &Display, stop: &AtomicBool) -> Result<Outcome> {
-    let name = config.prefix();
-    let mut folder = store.run(&name, &config.to_json()?)?;
-    let progress = display.run(&name, config.steps);
-    // A panic in a dependency fails this run, not its neighbours.
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        online::run(config, &mut folder, &progress, stop)
-    }))
-    .unwrap_or_else(|panic| {
-        let what = panic.downcast_ref::<String>().map(String::as_str);
-        let what = what.or(panic.downcast_ref::<&str>().copied());
-        Err(anyhow!("internal error: {}", what.unwrap_or("a panic")))
-    });
-    progress.finish();
-    let dir = folder.dir().display();
-    match &outcome {
-        Ok(Outcome::Finished) => display.line(&format!("{name}: finished, in {dir}")),
-        Ok(Outcome::AlreadyFinished) => {
-            display.line(&format!("{name}: finished before, in {dir}"));
-        }
-        Ok(Outcome::Stopped(step)) => {
-            display.line(&format!("{name}: saved at step {step}, in {dir}"));
-        }
-        Err(_) => {}
-    }
-    outcome
-}
-
-/// The first signal asks the runs to save and stop; a second one ends the process at once.
-fn stop_on_signal(stop: &Arc<AtomicBool>) -> Result<()> {
-    let stop = Arc::clone(stop);
-    ctrlc::set_handler(move || {
-        if stop.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        eprintln!("Stopping: saving every run. Again to stop at once (the last checkpoint stays).");
-    })
-    .context("cannot listen for Ctrl-C")
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|e| e.into_inner())
-}
-
 /// More than anyone means.
 const MOST_SEEDS: u64 = 10_000;
 
-fn parse_seeds(text: &str) -> Result<Seeds> {
+/// Seeds as written on the command line.
+pub fn parse_seeds(text: &str) -> Result<Seeds> {
     let mut seeds = Vec::new();
     for part in text.split(',') {
         let number = |t: &str| -> Result<u64> {

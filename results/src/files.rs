@@ -16,6 +16,16 @@ pub(crate) fn write_atomic(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), E
     sync_dir(dir)
 }
 
+/// Replaces the file `name` in the folder `dir` by `bytes`: whole and durably, or not at all.
+///
+/// # Errors
+/// [`Error::BadName`] for a name that is not a plain file name; I/O errors, after which the previous
+/// file is still there.
+pub fn write_file(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    check_name(name)?;
+    write_atomic(dir, name, bytes)
+}
+
 /// Writes `bytes` to `path` and waits until they are on the disk. Not atomic by itself.
 pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut file = File::create(path).map_err(Error::io("create", path))?;

@@ -54,6 +54,12 @@ pub struct Failure {
     pub reason: String,
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "failed at step {}: {}", self.step, self.reason)
+    }
+}
+
 /// A run's folder, locked for this process until the value is dropped.
 #[derive(Debug)]
 pub struct Run {
@@ -433,6 +439,12 @@ pub(crate) fn read_last_step(dir: &Path) -> Result<Option<u64>, Error> {
     let file = dir.join(EVALS);
     let evals = parse_evals(&file, &read_if_there(&file)?.unwrap_or_default())?;
     Ok(evals.last().map(|eval| eval.step))
+}
+
+/// The last complete note of a run in progress.
+pub(crate) fn read_last_note(dir: &Path) -> Result<Option<Value>, Error> {
+    let file = dir.join(NOTES);
+    Ok(parse_log(&file, &read_if_there(&file)?.unwrap_or_default())?.pop())
 }
 
 /// Whether `dir` looks like a run's folder that was not given its configuration yet.

@@ -64,9 +64,7 @@ pub enum Why {
 impl std::fmt::Display for Why {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Failed(failure) => {
-                write!(f, "failed at step {}: {}", failure.step, failure.reason)
-            }
+            Self::Failed(failure) => failure.fmt(f),
             Self::NotFinished {
                 last_step: Some(step),
             } => write!(f, "not finished, last evaluated at step {step}"),

@@ -97,6 +97,12 @@ impl Grid {
         out
     }
 
+    /// Whether it has no rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows() == 0
+    }
+
     fn rows(&self) -> usize {
         self.columns.first().map_or(0, |column| column.cells.len())
     }

@@ -1,0 +1,44 @@
+//! `prefbench merge`: folders of runs brought together.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+/// Arguments of `prefbench merge`.
+#[derive(Args)]
+pub struct MergeArgs {
+    /// Folders of runs to copy from; they are not changed
+    #[arg(required = true)]
+    from: Vec<PathBuf>,
+    /// Folder to copy into; of two copies of a run the one that came further stays
+    #[arg(long)]
+    into: PathBuf,
+}
+
+/// Copies, and reports what does not fit together.
+pub fn merge(args: &MergeArgs) -> Result<ExitCode> {
+    let merged = prefbench_results::merge(&args.from, &args.into)?;
+    let (copied, replaced) = (merged.copied.len(), merged.replaced.len());
+    if copied + replaced + merged.kept + merged.conflicts.len() == 0 {
+        let from: Vec<_> = args.from.iter().map(|f| f.display().to_string()).collect();
+        bail!(
+            "no runs in {}; give the folders that hold them",
+            from.join(", ")
+        );
+    }
+    println!(
+        "{copied} runs copied, {replaced} replaced by a copy that came further, {} were there; now in {}",
+        merged.kept,
+        args.into.display()
+    );
+    for (run, why) in &merged.conflicts {
+        eprintln!("prefbench: {} was not merged: {why}", run.display());
+    }
+    Ok(if merged.conflicts.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

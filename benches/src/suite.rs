@@ -1,0 +1,126 @@
+//! `prefbench suite`: named sweeps that come with prefbench, so that results can be set side by side.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, anyhow};
+use clap::Args;
+use prefbench_oracles::nearest::nearest;
+use prefbench_results::table::Grid as Printed;
+
+use crate::sweep::{self, How};
+
+/// A named, versioned sweep. Whatever changes its cells raises the version.
+pub struct Suite {
+    pub id: &'static str,
+    pub version: u32,
+    /// What it is for.
+    pub text: &'static str,
+    /// The sweep's file.
+    grid: &'static str,
+}
+
+/// All suites.
+pub const SUITES: &[Suite] = &[
+    Suite {
+        id: "quick",
+        version: 1,
+        text: "minutes: SAC and PEBBLE on one task, against chance",
+        grid: include_str!("../suites/quick.toml"),
+    },
+    Suite {
+        id: "locomotion-online",
+        version: 1,
+        text: "online algorithms on robots that run, with the oracle",
+        grid: include_str!("../suites/locomotion-online.toml"),
+    },
+    Suite {
+        id: "manipulation-online",
+        version: 1,
+        text: "online algorithms on robots that handle things, with the oracle",
+        grid: include_str!("../suites/manipulation-online.toml"),
+    },
+    Suite {
+        id: "teachers",
+        version: 1,
+        text: "PEBBLE taught by each of B-Pref's six teachers",
+        grid: include_str!("../suites/teachers.toml"),
+    },
+];
+
+/// Arguments of `prefbench suite`.
+#[derive(Args)]
+pub struct SuiteArgs {
+    /// Which suite [default: they are listed]
+    name: Option<String>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Runs, or resumes, a suite.
+pub fn suite(args: &SuiteArgs) -> Result<ExitCode> {
+    let Some(name) = &args.name else {
+        let mut printed = Printed::new(&["suite", "for"], &["version", "runs"]);
+        for suite in SUITES {
+            let cells = suite.cells(&args.how)?.len();
+            let figures = [suite.version.to_string(), cells.to_string()];
+            printed.row(
+                [suite.id.to_owned(), suite.text.to_owned()]
+                    .into_iter()
+                    .chain(figures),
+            );
+        }
+        print!("{}", printed.terminal());
+        return Ok(ExitCode::SUCCESS);
+    };
+    let ids = || SUITES.iter().map(|suite| suite.id);
+    let suite = SUITES
+        .iter()
+        .find(|suite| suite.id == name)
+        .ok_or_else(|| {
+            let near = nearest(name, ids());
+            let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            let all: Vec<&str> = ids().collect();
+            anyhow!(
+                "no suite is called `{name}`{near} known: {}",
+                all.join(", ")
+            )
+        })?;
+    let cells = suite.cells(&args.how)?;
+    let tier = cells.first().map_or("", |cell| cell.tier.name());
+    let name = format!("{}-v{}-{tier}", suite.id, suite.version);
+    let out = args.how.out.clone();
+    let out = out.unwrap_or_else(|| PathBuf::from("runs").join(&name));
+    sweep::carry_out(&name, cells, &out, &args.how)
+}
+
+impl Suite {
+    fn cells(&self, how: &How) -> Result<Vec<crate::config::RunConfig>> {
+        let grid = sweep::read(self.grid, &how.overrides());
+        Ok(grid.with_context(|| format!("suite {}", self.id))?.cells)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::sweep::Overrides;
+    use prefbench_agents::TIERS;
+
+    #[test]
+    fn every_suite_resolves_at_every_tier() {
+        for suite in SUITES {
+            for (_, tier) in TIERS {
+                let overrides = Overrides {
+                    tier: Some(*tier),
+                    ..Overrides::default()
+                };
+                let cells = sweep::read(suite.grid, &overrides).unwrap().cells;
+                assert!(cells.len() > 1, "{}", suite.id);
+                assert!(cells.iter().all(|cell| cell.tier == *tier));
+            }
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! A sweep's file: a grid of runs in TOML.
+//!
+//! ```toml
+//! name = "teachers"
+//! tier = "short"
+//! tasks = ["walker-walk", "button-press"]
+//! seeds = "0..5"                          # or 3, or [0, 1, 2]
+//!
+//! [set]                                   # settings of every cell
+//! eval_episodes = 20
+//!
+//! [[cells]]                               # a grid; what it does not say is as above
+//! algorithms = ["sac"]
+//!
+//! [[cells]]
+//! algorithms = ["pebble"]
+//! teachers = ["oracle", "mistake"]
+//! vary.agent.feedback.budget = [500, 1000] # every combination of such lists
+//! ```
+//!
+//! Without `[[cells]]` the file is one grid. Cells come seed by seed, so that half a sweep is a whole
+//! table with fewer seeds.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, anyhow, bail};
+use prefbench_agents::{Tier, algorithm};
+use serde::Deserialize;
+
+use crate::config::{Flags, RunConfig};
+use crate::run::{Seeds, parse_seeds};
+
+/// What the command line says about all of a file's grids.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    pub tier: Option<Tier>,
+    pub seeds: Option<Seeds>,
+    pub device: Option<String>,
+    /// `key=value` pairs.
+    pub set: Vec<String>,
+}
+
+/// A file's cells.
+#[derive(Debug)]
+pub struct Grid {
+    /// What the file calls itself.
+    pub name: Option<String>,
+    /// All different.
+    pub cells: Vec<RunConfig>,
+}
+
+/// One grid, or what all grids of a file share.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Block {
+    tasks: Option<Vec<String>>,
+    algorithms: Option<Vec<String>>,
+    teachers: Option<Vec<String>>,
+    seeds: Option<toml::Value>,
+    tier: Option<String>,
+    device: Option<String>,
+    #[serde(default)]
+    set: toml::Table,
+    #[serde(default)]
+    vary: toml::Table,
+}
+
+/// Reads a file's text and resolves every cell.
+pub fn read(text: &str, overrides: &Overrides) -> Result<Grid> {
+    let mut file: toml::Table = text.parse().context("it is not valid TOML")?;
+    let name = file.remove("name").map(toml::Value::try_into).transpose();
+    let name: Option<String> = name.context("`name` must be a string")?;
+    // For readers.
+    file.remove("description");
+    let blocks = match file.remove("cells") {
+        None => vec![toml::Table::new()],
+        Some(blocks) => blocks
+            .try_into::<Vec<toml::Table>>()
+            .context("`cells` must be one or more tables: [[cells]]")?,
+    };
+    let shared: Block = file.try_into()?;
+    let mut cells: Vec<(RunConfig, usize)> = Vec::new();
+    let many = blocks.len() > 1;
+    let mut seeds_of = BTreeMap::<u64, Vec<(RunConfig, usize)>>::new();
+    for (number, block) in (1..).zip(blocks) {
+        let place = || match many {
+            true => format!("[[cells]] number {number}"),
+            false => "the grid".to_owned(),
+        };
+        let block: Block = block.try_into().with_context(place)?;
+        for cell in block.or(&shared).cells(overrides).with_context(place)? {
+            seeds_of.entry(cell.seed).or_default().push((cell, number));
+        }
+    }
+    let mut places = BTreeMap::new();
+    for (cell, number) in seeds_of.into_values().flatten() {
+        let folder = cell.folder()?;
+        if let Some(first) = places.insert(folder, number) {
+            bail!(
+                "the cell {} occurs twice, in [[cells]] number {first} and number {number}; take it out of one",
+                cell.prefix()
+            );
+        }
+        cells.push((cell, number));
+    }
+    let cells = cells.into_iter().map(|(cell, _)| cell).collect();
+    Ok(Grid { name, cells })
+}
+
+impl Block {
+    /// This grid, completed by what all grids share.
+    fn or(self, shared: &Self) -> Self {
+        let mut set = shared.set.clone();
+        overlay(&mut set, self.set);
+        let mut vary = shared.vary.clone();
+        overlay(&mut vary, self.vary);
+        let shared = shared.clone();
+        Self {
+            tasks: self.tasks.or(shared.tasks),
+            algorithms: self.algorithms.or(shared.algorithms),
+            teachers: self.teachers.or(shared.teachers),
+            seeds: self.seeds.or(shared.seeds),
+            tier: self.tier.or(shared.tier),
+            device: self.device.or(shared.device),
+            set,
+            vary,
+        }
+    }
+
+    /// Every combination.
+    fn cells(&self, overrides: &Overrides) -> Result<Vec<RunConfig>> {
+        let tasks = listed("tasks", self.tasks.as_ref())?;
+        let algorithms = listed("algorithms", self.algorithms.as_ref())?;
+        let seeds = match (&overrides.seeds, &self.seeds) {
+            (Some(seeds), _) => seeds.clone(),
+            (None, Some(given)) => seeds_from(given)?,
+            (None, None) => bail!("`seeds` is missing; give e.g. seeds = \"0..3\""),
+        };
+        let tier = match (overrides.tier, &self.tier) {
+            (None, Some(name)) => Some(Tier::find(name)?),
+            (tier, _) => tier,
+        };
+        let mut taught = Vec::new();
+        for name in algorithms {
+            taught.push(algorithm::find(name)?.taught);
+        }
+        let teachers = match &self.teachers {
+            Some(names) => listed("teachers", Some(names))?.iter().map(Some).collect(),
+            None => vec![None],
+        };
+        if self.teachers.is_some() && !taught.contains(&true) {
+            bail!(
+                "`teachers` has no effect: none of {} learns from preferences; leave it out",
+                algorithms.join(", ")
+            );
+        }
+        let variants = combinations(&self.vary, "vary")?;
+        let mut cells = Vec::new();
+        for &seed in &seeds.0 {
+            for task in tasks {
+                for (algorithm, &taught) in algorithms.iter().zip(&taught) {
+                    // An algorithm without a teacher is one cell, however many teachers are listed.
+                    let none = [None];
+                    let teachers = if taught { &teachers[..] } else { &none[..] };
+                    for teacher in teachers {
+                        for variant in &variants {
+                            let mut settings = self.set.clone();
+                            overlay(&mut settings, variant.clone());
+                            let flags = Flags {
+                                task: Some(task.clone()),
+                                algorithm: Some(algorithm.clone()),
+                                teacher: teacher.cloned(),
+                                tier,
+                                seed: Some(seed),
+                                device: overrides.device.clone().or(self.device.clone()),
+                                set: overrides.set.clone(),
+                            };
+                            let cell = RunConfig::resolve(&settings, &flags);
+                            cells.push(cell.with_context(|| format!("{algorithm} on {task}"))?);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(cells)
+    }
+}
+
+fn listed<'a>(key: &str, names: Option<&'a Vec<String>>) -> Result<&'a [String]> {
+    match names {
+        None => bail!("`{key}` is missing; `prefbench list {key}` shows what there is"),
+        Some(names) if names.is_empty() => {
+            bail!(
+                "`{key}` is empty, so there is nothing to run; `prefbench list {key}` shows what there is"
+            )
+        }
+        Some(names) => Ok(names),
+    }
+}
+
+fn seeds_from(value: &toml::Value) -> Result<Seeds> {
+    let text = match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Integer(seed) => seed.to_string(),
+        toml::Value::Array(seeds) if !seeds.is_empty() => {
+            let seeds: Vec<String> = seeds.iter().map(ToString::to_string).collect();
+            seeds.join(",")
+        }
+        other => bail!("`seeds` is {other}; give e.g. \"0..3\", 3 or [0, 1, 2]"),
+    };
+    parse_seeds(&text).with_context(|| format!("`seeds` is {value}"))
+}
+
+/// Writes the leaves of `from` over those of `into`.
+fn overlay(into: &mut toml::Table, from: toml::Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(toml::Value::Table(into)), toml::Value::Table(from)) => overlay(into, from),
+            (_, value) => drop(into.insert(key, value)),
+        }
+    }
+}
+
+/// A table per combination of the lists in `vary`; one empty table if there are none.
+fn combinations(vary: &toml::Table, path: &str) -> Result<Vec<toml::Table>> {
+    let mut all = vec![toml::Table::new()];
+    for (key, value) in vary {
+        let path = format!("{path}.{key}");
+        let choices: Vec<toml::Value> = match value {
+            toml::Value::Table(inner) => combinations(inner, &path)?
+                .into_iter()
+                .map(toml::Value::Table)
+                .collect(),
+            toml::Value::Array(items) if !items.is_empty() => items.clone(),
+            other => {
+                return Err(anyhow!(
+                    "`{path}` is {other}, but must be a list of values to try, e.g. [500, 1000]"
+                ));
+            }
+        };
+        all = all
+            .iter()
+            .flat_map(|table| {
+                choices.iter().map(|choice| {
+                    let mut table = table.clone();
+                    table.insert(key.clone(), choice.clone());
+                    table
+                })
+            })
+            .collect();
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        let grid = read(text, &Overrides::default()).unwrap();
+        grid.cells.iter().map(RunConfig::prefix).collect()
+    }
+
+    #[test]
+    fn a_grid_is_every_combination_seed_by_seed() {
+        let cells = names(
+            r#"
+            tasks = ["reach", "hopper"]
+            algorithms = ["sac", "pebble"]
+            teachers = ["oracle", "mistake"]
+            seeds = "0..2"
+            "#,
+        );
+        assert_eq!(
+            cells[..6],
+            [
+                "reach-sac-none-s0",
+                "reach-pebble-oracle-s0",
+                "reach-pebble-mistake-s0",
+                "hopper-sac-none-s0",
+                "hopper-pebble-oracle-s0",
+                "hopper-pebble-mistake-s0",
+            ]
+        );
+        assert!(cells.len() == 12 && cells[6..].iter().all(|name| name.ends_with("s1")));
+    }
+
+    #[test]
+    fn grids_share_what_they_do_not_say() {
+        let text = r#"
+            name = "two"
+            tasks = ["reach"]
+            seeds = [4, 1]
+            set.steps = 20000
+            [[cells]]
+            algorithms = ["random"]
+            tier = "short"
+            [[cells]]
+            algorithms = ["pebble"]
+            set.agent.feedback.per_session = 10
+            vary.agent.feedback = { budget = [100, 200], sampler = ["uniform", "entropy"] }
+        "#;
+        let grid = read(text, &Overrides::default()).unwrap();
+        assert_eq!(grid.name.as_deref(), Some("two"));
+        assert_eq!(grid.cells.len(), 10);
+        let all = |f: &dyn Fn(&RunConfig) -> bool| grid.cells.iter().filter(|c| f(c)).count();
+        assert_eq!(all(&|c| c.steps == 20_000), 10);
+        assert_eq!(all(&|c| c.tier == Tier::Short), 2);
+        assert_eq!(all(&|c| c.agent["feedback"]["budget"] == 200), 4);
+        assert_eq!(all(&|c| c.agent["feedback"]["sampler"] == "entropy"), 4);
+        assert_eq!(all(&|c| c.agent["feedback"]["per_session"] == 10), 8);
+        let seeds = Overrides {
+            seeds: Some(Seeds(vec![7])),
+            set: vec!["steps=30000".into()],
+            ..Overrides::default()
+        };
+        let grid = read(text, &seeds).unwrap();
+        assert!(grid.cells.iter().all(|c| c.seed == 7 && c.steps == 30_000));
+    }
+
+    #[test]
+    fn a_bad_file_is_refused_before_anything_runs() {
+        let sac = "tasks = ['reach']\nalgorithms = ['sac']\n";
+        let bad = [
+            ("tasks = [", "TOML"),
+            ("tasks = ['reach']\nseeds = 0", "`algorithms` is missing"),
+            (
+                "tasks = []\nalgorithms = ['sac']\nseeds = 0",
+                "`tasks` is empty",
+            ),
+            ("task = 'reach'", "unknown field `task`"),
+            (sac, "`seeds` is missing"),
+            (&format!("{sac}seeds = '3..3'"), "3..3"),
+            (&format!("{sac}seeds = []"), "`seeds` is []"),
+            (
+                &format!("{sac}seeds = 0\nteachers = ['oracle']"),
+                "no effect",
+            ),
+            (&format!("{sac}seeds = 0\nset.stepps = 3"), "`steps`"),
+            (&format!("{sac}seeds = 0\nvary.steps = 3"), "vary.steps"),
+            (&format!("{sac}seeds = 0\ntier = 'quick'"), "quick"),
+            (
+                &format!("{sac}seeds = 0\n[[cells]]\n[[cells]]"),
+                "occurs twice, in [[cells]] number 1 and number 2",
+            ),
+            (
+                &format!("{sac}seeds = 0\n[[cells]]\n[[cells]]\ntasks = ['hoper']"),
+                "number 2: sac on hoper: unknown task `hoper`",
+            ),
+            (
+                &format!("{sac}seeds = [0, 0]\nvary.steps = [9, 9]"),
+                "twice",
+            ),
+        ];
+        for (text, part) in bad {
+            let error = format!("{:#}", read(text, &Overrides::default()).unwrap_err());
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

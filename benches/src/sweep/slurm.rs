@@ -1,0 +1,151 @@
+//! A sweep as a Slurm job array: a task of the array per cell.
+//!
+//! Slurm may start a task twice, silently, when its controller dies; and again, by design, after a
+//! node failed or a time limit was reached. A cell bears that: it is claimed by one process at a time, goes
+//! on from its last checkpoint, and is left alone when it has ended.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use super::How;
+use super::record::Record;
+use crate::cell::STOPPED;
+
+/// Seconds before a time limit at which a cell is asked to save itself.
+const NOTICE: u32 = 120;
+/// Slurm's default MaxArraySize is 1001; an array's numbers must be smaller.
+const LARGEST_ARRAY: usize = 1000;
+
+#[derive(Args)]
+pub struct SlurmArgs {
+    /// Submit the cells to Slurm, as a job array, instead of running them here
+    #[arg(long)]
+    pub slurm: bool,
+    /// With --slurm: options for sbatch, e.g. --sbatch="--partition=cpu --time=2:00:00"
+    #[arg(
+        long,
+        value_name = "OPTIONS",
+        allow_hyphen_values = true,
+        default_value = ""
+    )]
+    sbatch: String,
+}
+
+/// Writes the job script into the folder and submits it for the cells `waiting`.
+pub fn submit(record: &Record, waiting: &[usize], out: &Path, how: &How) -> Result<ExitCode> {
+    if waiting.is_empty() {
+        println!(
+            "All {} cells have ended; nothing was submitted.",
+            record.cells.len()
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    let out = fs::canonicalize(out).with_context(|| format!("cannot find {}", out.display()))?;
+    let logs = out.join("slurm");
+    fs::create_dir_all(&logs).with_context(|| format!("cannot create {}", logs.display()))?;
+    let script = logs.join("cell.sh");
+    fs::write(&script, text(&out, how)?)
+        .with_context(|| format!("cannot write {}", script.display()))?;
+    // Numbers beyond the largest array are reached by an offset, the script's argument.
+    let mut blocks: Vec<(usize, Vec<usize>)> = Vec::new();
+    for &index in waiting {
+        let offset = index / LARGEST_ARRAY * LARGEST_ARRAY;
+        match blocks.last_mut() {
+            Some((last, indices)) if *last == offset => indices.push(index - offset),
+            _ => blocks.push((offset, vec![index - offset])),
+        }
+    }
+    let most = how
+        .pace
+        .jobs
+        .map_or_else(String::new, |jobs| format!("%{jobs}"));
+    for (offset, indices) in blocks {
+        let mut sbatch = Command::new("sbatch");
+        sbatch.arg(format!("--job-name=prefbench-{}", record.name));
+        sbatch.arg(format!("--array={}{most}", spell(&indices)));
+        sbatch.arg(format!("--output={}", logs.join("%A_%a.log").display()));
+        sbatch.args(how.slurm.sbatch.split_whitespace());
+        let submitted = sbatch.arg(&script).arg(offset.to_string()).output();
+        let submitted =
+            submitted.context("cannot run sbatch; is this a machine that submits to Slurm?")?;
+        if !submitted.status.success() {
+            bail!(
+                "sbatch refused: {}",
+                String::from_utf8_lossy(&submitted.stderr).trim()
+            );
+        }
+        print!("{}", String::from_utf8_lossy(&submitted.stdout));
+    }
+    println!(
+        "{} of {} cells submitted; `prefbench status {}` shows how they stand, the same command submits what is left",
+        waiting.len(),
+        record.cells.len(),
+        out.display()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(out: &Path, how: &How) -> Result<String> {
+    let exe = std::env::current_exe().context("cannot find this program's file")?;
+    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
+    let retry = if how.pace.retry_failed {
+        " --retry-failed"
+    } else {
+        ""
+    };
+    Ok(format!(
+        r#"#!/bin/bash
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --cpus-per-task=1
+#SBATCH --signal=B:TERM@{NOTICE}
+# One cell of a sweep; its number is the array's plus the argument. Written by `prefbench sweep --slurm`.
+{exe} cell {out} $((SLURM_ARRAY_TASK_ID + ${{1:-0}})){retry} &
+cell=$!
+# Near the time limit, when preempted and when drained, the cell saves itself.
+trap 'kill -TERM $cell' TERM
+wait $cell; code=$?
+# A signal ends the first wait, not the cell.
+while kill -0 $cell 2>/dev/null; do wait $cell; code=$?; done
+# Saved but not at its end: back into the queue.
+[ $code = {STOPPED} ] && scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
+exit $code
+"#,
+        exe = quoted(&exe),
+        out = quoted(out),
+    ))
+}
+
+/// Increasing numbers in sbatch's form: `0-3,7`.
+fn spell(indices: &[usize]) -> String {
+    let mut text = String::new();
+    let mut rest = indices;
+    while let Some(&first) = rest.first() {
+        let run = (first..).zip(rest).take_while(|&(a, &b)| a == b).count();
+        if !text.is_empty() {
+            text.push(',');
+        }
+        let _ = write!(text, "{first}");
+        if run > 1 {
+            let _ = write!(text, "-{}", first + run - 1);
+        }
+        rest = &rest[run..];
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_spelled_as_sbatch_takes_them() {
+        assert_eq!(spell(&[0, 1, 2, 3, 7, 9, 10]), "0-3,7,9-10");
+        assert_eq!(spell(&[5]), "5");
+    }
+}

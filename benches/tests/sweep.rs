@@ -1,0 +1,264 @@
+//! Sweeps as their user meets them. The drills in benches/drills do worse to them, and for longer.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+const GRID: &str = "
+    tasks = ['reach']
+    algorithms = ['random', 'sac']
+    seeds = '0..2'
+    set.eval_every = 400
+    set.eval_episodes = 1
+    set.checkpoint_every = 200
+    set.steps = 1200
+    [[cells]]
+    algorithms = ['random']
+    [[cells]]
+    algorithms = ['sac']
+    set.agent = { seed_steps = 300, sac = { hidden = [16, 16], batch = 16 } }
+";
+
+fn prefbench(dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_prefbench"));
+    command.current_dir(dir).args(args).stdin(Stdio::null());
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs to the end; fails unless it succeeds.
+fn finish(dir: &Path, args: &[&str]) -> String {
+    let out = prefbench(dir, args).output().unwrap();
+    assert!(out.status.success(), "{args:?}: {}", text(&out.stderr));
+    text(&out.stdout)
+}
+
+/// Runs to its failure, which must say all of `parts`.
+#[track_caller]
+fn refused(dir: &Path, args: &[&str], parts: &[&str]) -> Output {
+    let out = prefbench(dir, args).output().unwrap();
+    let told = text(&out.stderr);
+    assert!(!out.status.success(), "{args:?} succeeded");
+    for part in parts {
+        assert!(told.contains(part), "{args:?}: no {part} in {told}");
+    }
+    out
+}
+
+fn grid(dir: &Path, name: &str, text: &str) {
+    fs::write(dir.join(name), text).unwrap();
+}
+
+/// The runs of a folder and their logs.
+fn logs(out: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let runs = fs::read_dir(out).unwrap().map(|e| e.unwrap().path());
+    let mut logs: Vec<_> = runs
+        .filter(|run| run.join("done.json").exists())
+        .map(|run| {
+            let log = fs::read(run.join("eval.jsonl")).unwrap();
+            (run.strip_prefix(out).unwrap().to_path_buf(), log)
+        })
+        .collect();
+    logs.sort();
+    logs
+}
+
+#[test]
+fn a_sweep_whose_processes_are_killed_ends_as_an_undisturbed_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    grid(at, "grid.toml", GRID);
+    finish(at, &["sweep", "grid.toml", "--out", "whole"]);
+    let whole = logs(&at.join("whole"));
+    assert_eq!(whole.len(), 4);
+
+    // A run dies: the sweep begins it again by itself.
+    let mut sweep = prefbench(at, &["sweep", "grid.toml", "--out", "torn", "--jobs", "1"]);
+    let mut sweep = sweep
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let child = || {
+        let pid = sweep.id().to_string();
+        let found = Command::new("pgrep").args(["-P", &pid]).output().unwrap();
+        text(&found.stdout).lines().next().map(str::to_owned)
+    };
+    let victim = loop {
+        match child() {
+            Some(pid) => break pid,
+            None => sleep(Duration::from_millis(2)),
+        }
+    };
+    assert!(
+        Command::new("kill")
+            .args(["-9", &victim])
+            .status()
+            .unwrap()
+            .success()
+    );
+    // The sweep dies: its runs stop by themselves, and the same command goes on.
+    sleep(Duration::from_millis(2600));
+    sweep.kill().unwrap();
+    let told = text(&sweep.wait_with_output().unwrap().stderr);
+    assert!(
+        told.contains("signal: 9") && told.contains("trying again"),
+        "{told}"
+    );
+    finish(at, &["sweep", "grid.toml", "--out", "torn"]);
+    assert_eq!(logs(&at.join("torn")), whole);
+    assert!(finish(at, &["status", "torn"]).contains("4 runs: 4 finished"));
+
+    // Halves made apart come together.
+    for (seed, out) in [("0", "a"), ("1", "b")] {
+        finish(at, &["sweep", "grid.toml", "--seed", seed, "--out", out]);
+    }
+    assert!(finish(at, &["merge", "a", "b", "--into", "both"]).contains("4 runs copied"));
+    assert_eq!(logs(&at.join("both")), whole);
+}
+
+#[test]
+fn bad_sweeps_are_refused_before_anything_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    grid(
+        at,
+        "empty.toml",
+        "tasks = []\nalgorithms = ['sac']\nseeds = 0",
+    );
+    refused(
+        at,
+        &["sweep", "empty.toml"],
+        &["empty.toml", "`tasks` is empty"],
+    );
+    refused(at, &["sweep", "none.toml"], &["none.toml"]);
+    refused(at, &["suite", "quik"], &["did you mean `quick`?"]);
+    refused(at, &["status", "nowhere"], &["nowhere"]);
+    refused(
+        at,
+        &["cell", "nowhere", "0"],
+        &["nowhere", "prefbench sweep"],
+    );
+    assert_eq!(
+        fs::read_dir(at).unwrap().count(),
+        1,
+        "something was written"
+    );
+
+    grid(at, "grid.toml", GRID);
+    finish(at, &["sweep", "grid.toml", "--plan", "--out", "runs"]);
+    refused(at, &["cell", "runs", "4"], &["no cell number 4"]);
+    let fewer = [
+        "sweep",
+        "grid.toml",
+        "--out",
+        "runs",
+        "--plan",
+        "--seed",
+        "1",
+    ];
+    refused(
+        at,
+        &fewer,
+        &["2 of whose 4 cells are not in this one", "--out", "--add"],
+    );
+    let more = [
+        "sweep",
+        "grid.toml",
+        "--out",
+        "runs",
+        "--plan",
+        "--seed",
+        "0..3",
+    ];
+    assert!(finish(at, &more).contains("6 cells planned"));
+
+    let plan = fs::read_to_string(at.join("runs/sweep.jsonl")).unwrap();
+    let other = plan.replacen(
+        concat!("\"version\":\"", env!("CARGO_PKG_VERSION")),
+        "\"version\":\"9.9",
+        1,
+    );
+    assert_ne!(plan, other);
+    fs::write(at.join("runs/sweep.jsonl"), other).unwrap();
+    refused(
+        at,
+        &["sweep", "grid.toml", "--out", "runs"],
+        &["planned by prefbench 9.9"],
+    );
+    fs::write(at.join("runs/sweep.jsonl"), &plan[..plan.len() - 9]).unwrap();
+    refused(
+        at,
+        &["sweep", "grid.toml", "--out", "runs"],
+        &["line 7, is damaged"],
+    );
+    assert!(logs(&at.join("runs")).is_empty());
+}
+
+#[test]
+fn two_sweeps_do_not_share_a_folder_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    grid(at, "grid.toml", &GRID.replace("1200", "60000"));
+    let mut first = prefbench(at, &["sweep", "grid.toml", "--out", "runs"]);
+    let mut first = first.stderr(Stdio::null()).spawn().unwrap();
+    while !at.join("runs/sweep.jsonl").exists() {
+        sleep(Duration::from_millis(2));
+    }
+    let pid = format!("process {}", first.id());
+    refused(
+        at,
+        &["sweep", "grid.toml", "--out", "runs"],
+        &["another sweep", &pid],
+    );
+    first.kill().unwrap();
+    first.wait().unwrap();
+}
+
+#[test]
+fn a_diverged_run_is_a_result_until_it_is_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let wild = GRID.replace("batch = 16", "batch = 16, critic_lr = 1000000.0");
+    grid(at, "wild.toml", &wild);
+    refused(
+        at,
+        &["sweep", "wild.toml", "--out", "runs"],
+        &["failed at step", "learning rates"],
+    );
+    let told = finish(at, &["status", "runs"]);
+    assert!(told.contains("2 finished, 2 failed"), "{told}");
+    let before: Vec<PathBuf> = failures(at);
+    assert_eq!(before.len(), 2);
+    // Not again by itself, but on demand.
+    refused(
+        at,
+        &["sweep", "wild.toml", "--out", "runs"],
+        &["before, it failed at step"],
+    );
+    let again = refused(
+        at,
+        &["sweep", "wild.toml", "--out", "runs", "--retry-failed"],
+        &["failed at step"],
+    );
+    assert!(!text(&again.stderr).contains("before, it failed"));
+    assert_eq!(failures(at), before);
+}
+
+fn failures(at: &Path) -> Vec<PathBuf> {
+    let runs = fs::read_dir(at.join("runs"))
+        .unwrap()
+        .map(|e| e.unwrap().path());
+    let mut failed: Vec<_> = runs
+        .filter(|run| run.join("failed.json").exists())
+        .collect();
+    failed.sort();
+    failed
+}
