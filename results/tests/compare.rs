@@ -1,112 +1,16 @@
-//! Comparisons of made-up runs: every form against committed files, the numbers against the
-//! statistics themselves, and what is refused, left out and escaped.
+//! Comparisons of made-up runs: the numbers against the statistics themselves, and what is
+//! refused, left out and marked.
 
+mod compared;
 mod synthetic;
 
-use std::path::PathBuf;
-
+use compared::{QUICK, compare, failed, options, run, runs, with_failures};
 use prefbench_results::compare::{Cell, CompareOptions, Comparison, Picture, Section};
-use prefbench_results::reference::{Reference, Score};
-use prefbench_results::stats::{Bootstrap, Statistic, improvement};
+use prefbench_results::stats::{Statistic, improvement};
 use prefbench_results::table::Metric;
-use prefbench_results::{Error, Failure, FinishedRun, RunInfo, RunKey, Unfinished, Why};
+use prefbench_results::{Error, FinishedRun, RunKey};
 use serde_json::json;
-use synthetic::{assert_expected, config, eval, finished, learning};
-
-const QUICK: Bootstrap = Bootstrap {
-    resamples: 500,
-    level: 0.95,
-    seed: 0,
-};
-
-fn options() -> CompareOptions {
-    let end = |algorithm: &str, mean| Score {
-        algorithm: algorithm.into(),
-        steps: 1_000_000,
-        seeds: 5,
-        episodes: 50,
-        mean,
-        interval: None,
-        commits: Vec::new(),
-        runs: Vec::new(),
-    };
-    let walker = Reference {
-        task: "walker-walk".into(),
-        version: 1,
-        tier: "full".into(),
-        random: end("random", 40.0),
-        expert: end("sac", 960.0),
-    };
-    CompareOptions {
-        bootstrap: QUICK,
-        bands: QUICK,
-        references: vec![walker],
-        ..CompareOptions::default()
-    }
-}
-
-/// A run of version 1 of its task, made by a commit.
-fn run(task: &str, algorithm: &str, seed: u64, top: f64) -> FinishedRun {
-    let teacher = (algorithm != "sac").then_some("oracle");
-    let mut run = learning(task, algorithm, teacher, seed, top);
-    run.info.config["task_version"] = json!(1);
-    run.key = RunKey::of(&run.info.config);
-    run.summary = json!({ "commit": "0123456789ab", "version": "0.1.0" });
-    run
-}
-
-/// Success on `reach`, a normalised return on `walker-walk`, a return as it is on `hopper`, where
-/// `surf` is missing.
-fn runs() -> Vec<FinishedRun> {
-    let mut runs = Vec::new();
-    for seed in 0..4 {
-        for (task, tops) in [
-            ("reach", [930.0, 800.0, 760.0]),
-            ("walker-walk", [930.0, 640.0, 655.0]),
-            ("hopper", [300.0, 280.0, 0.0]),
-        ] {
-            for (algorithm, top) in ["sac", "pebble", "surf"].into_iter().zip(tops) {
-                if top > 0.0 {
-                    runs.push(run(task, algorithm, seed, top));
-                }
-            }
-        }
-    }
-    runs
-}
-
-fn unfinished(run: FinishedRun, why: Why) -> Unfinished {
-    Unfinished {
-        dir: run.dir,
-        info: Some(run.info),
-        why,
-    }
-}
-
-fn failed(run: FinishedRun) -> Unfinished {
-    let failure = Failure {
-        step: 70_000,
-        reason: "the critic's loss is NaN".into(),
-    };
-    unfinished(run, Why::Failed(failure))
-}
-
-/// Five seeds of `surf` on `reach`, the last of which failed, and one folder that is damaged.
-fn with_failures() -> (Vec<FinishedRun>, Vec<Unfinished>) {
-    let mut runs = runs();
-    let rest = [("sac", 930.0), ("pebble", 800.0)];
-    runs.extend(rest.map(|(algorithm, top)| run("reach", algorithm, 4, top)));
-    let damaged = Why::Damaged("eval.jsonl, line 3, is damaged".into());
-    let left_out = vec![
-        failed(run("reach", "surf", 4, 760.0)),
-        unfinished(run("walker-walk", "surf", 9, 1.0), damaged),
-    ];
-    (runs, left_out)
-}
-
-fn compare(runs: &[FinishedRun], options: &CompareOptions) -> Result<Comparison, Error> {
-    Comparison::new(runs, &[], options)
-}
+use synthetic::{config, eval, finished};
 
 fn method(c: &Comparison, name: &str) -> usize {
     let at = c.methods.iter().position(|method| method.name == name);
@@ -116,30 +20,6 @@ fn method(c: &Comparison, name: &str) -> usize {
 fn cell<'a>(c: &'a Comparison, task: &str, name: &str) -> Option<&'a Cell> {
     let task = c.tasks.iter().find(|scores| scores.task == task);
     task.expect("a task of this name").cells[method(c, name)].as_ref()
-}
-
-#[test]
-fn every_form_is_as_committed() -> Result<(), Error> {
-    let (runs, left_out) = with_failures();
-    let options = CompareOptions {
-        count_failed: true,
-        ..options()
-    };
-    let c = Comparison::new(&runs, &left_out, &options)?;
-    assert_expected("compare.txt", &c.terminal());
-    assert_expected("compare.md", &c.markdown());
-    assert_expected("compare.tex", &c.latex());
-    assert_expected("compare.csv", &c.csv());
-    assert_expected("compare-aggregates.csv", &c.aggregates_csv());
-    for name in ["aggregates", "improvement"] {
-        let shown = c.figures.iter().find(|shown| shown.name == name);
-        let drawn = shown.map(|shown| shown.picture.draw(name));
-        let drawn = drawn.expect("a figure of this name")?;
-        assert_expected(&format!("compare-{name}.svg"), &drawn.svg);
-        let image = tiny_skia::Pixmap::decode_png(&drawn.png).expect("a readable PNG");
-        assert_eq!(image.width(), 1440);
-    }
-    Ok(())
 }
 
 /// The scores by hand, and every number that is made of them by the statistics' own functions.
@@ -457,104 +337,5 @@ fn the_order_of_runs_does_not_matter() -> Result<(), Error> {
         compare(&reversed, &options())?,
         compare(&runs(), &options())?
     );
-    Ok(())
-}
-
-/// Names are made by others: none may become mark-up, a command, or a move of the cursor.
-#[test]
-fn hostile_names_stay_names() -> Result<(), Error> {
-    let nasty = "</style><script>alert('x')</script>|\"&\\input{/x}$%_*`a`\u{1b}[31m\u{202e}\n";
-    let rename = |mut run: FinishedRun| {
-        let set = |text: &mut String| *text = nasty.to_owned() + text;
-        set(&mut run.info.task);
-        set(&mut run.info.algorithm);
-        set(&mut run.info.tier);
-        run.info.teacher.as_mut().map(set);
-        run.info.config["device"] = json!(nasty);
-        run.info.config["notch"] = json!(nasty.to_owned() + &run.info.algorithm);
-        run.key = RunKey::of(&run.info.config);
-        run.summary = json!({ "commit": nasty, "version": nasty });
-        run
-    };
-    let runs: Vec<_> = runs().into_iter().map(rename).collect();
-    let left_out = [Unfinished {
-        dir: PathBuf::from(format!("runs/{}", nasty.replace('/', ""))),
-        info: RunInfo::of(&config("reach", "sac", None, 0)).ok(),
-        why: Why::Damaged(nasty.into()),
-    }];
-    let c = Comparison::new(&runs, &left_out, &options())?;
-    let page = c.html()?;
-    assert!(!page.contains("<script") && page.matches("</style>").count() == 1);
-    assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)"));
-    assert!(
-        !["http://", "https://", "src=", "url("]
-            .iter()
-            .any(|outside| {
-                page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "")
-                    .contains(outside)
-            })
-    );
-    for text in [
-        &page,
-        &c.terminal(),
-        &c.markdown(),
-        &c.latex(),
-        &c.csv(),
-        &c.aggregates_csv(),
-    ] {
-        assert!(!text.contains(['\u{1b}', '\u{202e}']));
-    }
-    assert!(!c.markdown().contains("<script") && !c.markdown().contains(" `a`"));
-    let body = c.latex();
-    let body = body.lines().filter(|line| !line.starts_with('%'));
-    assert!(body.into_iter().all(|line| !line.contains("\\input")));
-    // Every row of a file has as many fields as its head, none spread over lines.
-    let fields = |line: &str| {
-        let mut quoted = false;
-        1 + line
-            .chars()
-            .filter(|&c| {
-                quoted ^= c == '"';
-                c == ',' && !quoted
-            })
-            .count()
-    };
-    for csv in [c.csv(), c.aggregates_csv()] {
-        let counts: Vec<usize> = csv.lines().map(fields).collect();
-        assert!(
-            counts.len() > 10 && counts.iter().all(|n| *n == counts[0]),
-            "{csv}"
-        );
-    }
-    Ok(())
-}
-
-#[test]
-fn all_forms_are_written() -> Result<(), Box<dyn std::error::Error>> {
-    let dir = tempfile::tempdir()?;
-    let few: Vec<_> = runs()
-        .into_iter()
-        .filter(|run| run.info.task == "reach")
-        .collect();
-    let files = compare(&few, &options())?.write(&dir.path().join("new/folder"))?;
-    let names: Vec<_> = files
-        .iter()
-        .filter_map(|file| file.file_name()?.to_str())
-        .collect();
-    for name in [
-        "report.html",
-        "report.md",
-        "tables.tex",
-        "scores.csv",
-        "aggregates.csv",
-        "profiles.svg",
-        "efficiency-by-feedback.png",
-        "reach-smoke-success-by-steps.svg",
-    ] {
-        assert!(names.contains(&name), "{name} among {names:?}");
-    }
-    for file in &files {
-        assert!(file.metadata()?.len() > 100, "{}", file.display());
-    }
     Ok(())
 }

@@ -49,37 +49,32 @@ pub(super) fn pooled(
             level,
             ..Line::default()
         };
-        let mut band = Some(Vec::new());
+        let mut band = Vec::new();
         for point in 0..=POINTS {
-            let scores: Option<Vec<Vec<f64>>> = logs
-                .iter()
-                .zip(&ends)
-                .map(|(runs, end)| {
-                    runs.iter()
-                        .map(|log| at(log, end * point / POINTS, x))
-                        .collect()
-                })
-                .collect();
-            let Some((scores, value)) = scores
-                .and_then(|s| Some((Statistic::Iqm.of(&s)?, s)))
-                .map(|(v, s)| (s, v))
-            else {
+            let of_task = |(runs, end): (&Vec<_>, &u64)| {
+                let position = share(*end, point);
+                runs.iter().map(|log| at(log, position, x)).collect()
+            };
+            let scores: Option<Vec<Vec<f64>>> = logs.iter().zip(&ends).map(of_task).collect();
+            let Some(scores) = scores else { continue };
+            let Some(value) = Statistic::Iqm.of(&scores) else {
                 continue;
             };
             line.x.push(match x {
                 X::Steps => 100.0 * point as f64 / POINTS as f64,
-                X::Feedback => (ends[0] * point / POINTS) as f64,
+                X::Feedback => share(ends[0], point) as f64,
             });
             line.centre.push(value);
-            let interval = options.bands.interval(Statistic::Iqm, &scores);
-            band = band.zip(interval).map(|(mut band, interval)| {
-                band.push(interval);
-                band
-            });
+            band.push(options.bands.interval(Statistic::Iqm, &scores));
         }
-        line.band = band.filter(|band| !band.is_empty());
+        line.band = band.into_iter().collect();
         line
     })
+}
+
+/// So many of [`POINTS`] parts of `end`.
+fn share(end: u64, point: u64) -> u64 {
+    (u128::from(end) * u128::from(point) / u128::from(POINTS)) as u64
 }
 
 fn logs(
