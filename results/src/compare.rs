@@ -25,6 +25,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use figures::{Picture, Section, Shown};
 pub use scores::{Cell, Score, TaskScores};
@@ -54,9 +55,11 @@ pub struct CompareOptions {
     pub baseline: Option<String>,
     /// How intervals of scores are computed, on tasks and over them.
     pub bootstrap: Bootstrap,
-    /// How those of curves, profiles and probabilities of improvement are. rliable's examples take
-    /// 2,000 resamples for these, as we do.
+    /// How those of profiles and probabilities of improvement are. rliable's examples take 2,000
+    /// resamples for these, as we do.
     pub bands: Bootstrap,
+    /// How those of curves over training are: pointwise and many, so 500 resamples do.
+    pub curves: Bootstrap,
     /// What returns are normalised by; the committed references unless told otherwise.
     pub references: Vec<Reference>,
     /// What steps are, for axes; "environment steps" unless told otherwise.
@@ -75,6 +78,10 @@ impl Default for CompareOptions {
             bootstrap: Bootstrap::default(),
             bands: Bootstrap {
                 resamples: 2_000,
+                ..Bootstrap::default()
+            },
+            curves: Bootstrap {
+                resamples: 500,
                 ..Bootstrap::default()
             },
             references: reference::committed().to_vec(),
@@ -381,17 +388,21 @@ fn differing_settings(groups: &[Group<'_>], methods: &[Method]) -> Vec<(String, 
 /// `f` of all items, on all cores, in their order.
 fn side_by_side<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = items.len().div_ceil(threads).max(1);
-    std::thread::scope(|scope| {
-        let f = &f;
-        let shares: Vec<_> = items
-            .chunks(share)
-            .map(|share| scope.spawn(move || share.iter().map(f).collect::<Vec<R>>()))
-            .collect();
-        let done = shares.into_iter().map(|share| match share.join() {
+    let next = AtomicUsize::new(0);
+    // Each takes the next item left: shares fixed beforehand would wait for the slowest core.
+    let work = || {
+        let taken = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        let items = taken.map_while(|i| Some((i, items.get(i)?)));
+        items.map(|(i, item)| (i, f(item))).collect::<Vec<_>>()
+    };
+    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let done = threads.into_iter().map(|thread| match thread.join() {
             Ok(done) => done,
             Err(panic) => std::panic::resume_unwind(panic),
         });
         done.flatten().collect()
-    })
+    });
+    done.sort_unstable_by_key(|(i, _)| *i);
+    done.into_iter().map(|(_, result)| result).collect()
 }

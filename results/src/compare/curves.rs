@@ -65,7 +65,7 @@ pub(super) fn pooled(
                 X::Feedback => share(ends[0], point) as f64,
             });
             line.centre.push(value);
-            band.push(options.bands.interval(Statistic::Iqm, &scores));
+            band.push(options.curves.interval(Statistic::Iqm, &scores));
         }
         line.band = band.into_iter().collect();
         line

@@ -311,7 +311,7 @@ fn by_task(c: &Comparison, groups: &[Group<'_>], options: &CompareOptions) -> Ve
             steps_are: options.steps_are.clone(),
             metric: task.metric,
             statistic: options.statistic,
-            bootstrap: options.bands.clone(),
+            bootstrap: options.curves.clone(),
             seeds: false,
             references: options.references.clone(),
         };

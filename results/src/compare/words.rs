@@ -114,9 +114,10 @@ pub(super) fn notes(
             .into(),
         format!(
             "Intervals: stratified bootstrap percentile intervals, runs resampled within each task; {} \
-             resamples, and {} for profiles, curves and probabilities of improvement.",
+             resamples, {} for profiles and probabilities of improvement, {} for curves.",
             thousands(options.bootstrap.resamples as u64),
-            thousands(options.bands.resamples as u64)
+            thousands(options.bands.resamples as u64),
+            thousands(options.curves.resamples as u64)
         ),
     ];
     if !scales.is_empty() {

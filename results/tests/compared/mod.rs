@@ -36,6 +36,7 @@ pub fn options() -> CompareOptions {
     CompareOptions {
         bootstrap: QUICK,
         bands: QUICK,
+        curves: QUICK,
         references: vec![walker],
         ..CompareOptions::default()
     }
