@@ -4,7 +4,7 @@
 //! A method is an algorithm with its teacher and, where runs differ in more, their variant
 //! ([`Group::label`]). On each task a run has one score, that of its last evaluation: per cent of
 //! successful episodes where any run on the task ever succeeded, else the return normalised by the
-//! [`reference`] scores, else the return as it is.
+//! [reference](mod@crate::reference) scores, else the return as it is.
 //!
 //! - Aggregates over tasks take those tasks that every method has and whose scores are on a scale
 //!   of 0 to 100; the probability of improvement, which compares only within tasks, takes all that

@@ -57,23 +57,20 @@ pub(super) fn verdict(c: &Comparison) -> String {
         return format!("{} alone: nothing to set it against.", listed(&c.methods));
     };
     let (best, second) = (&c.methods[first].name, &c.methods[next].name);
-    let head = match (c.aggregates.first(), c.improvements[first][next]) {
-        (_, None) => {
-            return "No task has runs of every method, so none is ahead over tasks.".into();
-        }
-        (Some(iqm), _) => format!(
+    let Some(over) = c.improvements[first][next] else {
+        return "No task has runs of every method, so none is ahead over tasks.".into();
+    };
+    let head = match c.aggregates.first() {
+        Some(iqm) => format!(
             "{best} has the highest IQM over {}, {}.",
             count(c.scaled.len(), "task"),
             spelled(iqm.estimates[first], 1)
         ),
-        (None, _) => format!(
+        None => format!(
             "{best} is most often ahead of the others over {} (their scores are on no common \
              scale, so there is no IQM over tasks).",
             count(c.common.len(), "task")
         ),
-    };
-    let Some(over) = c.improvements[first][next] else {
-        return head;
     };
     let sure = match over.interval {
         None => "there are too few seeds for an interval, so nothing is settled",
