@@ -6,8 +6,8 @@ use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
-    cell, completions, dataset, export, label, list, merge, play, reference, rollout, run, schema,
-    show, status, suite, sweep, teachers,
+    cell, compare, completions, dataset, export, label, list, merge, play, reference, rollout, run,
+    schema, show, status, suite, sweep, teachers,
 };
 
 #[derive(Parser)]
@@ -34,6 +34,8 @@ enum Command {
     List(list::ListArgs),
     /// Print the table of a folder of finished runs
     Table(show::TableArgs),
+    /// Compare methods over tasks and seeds: tables, figures, and a report to read
+    Compare(compare::CompareArgs),
     /// Draw the learning curves of a folder of finished runs
     Plot(show::PlotArgs),
     /// Make a folder's runs of random and sac the scores that returns are normalised by
@@ -68,6 +70,7 @@ pub fn main() -> Result<ExitCode> {
         Command::Merge(args) => merge::merge(&args),
         Command::List(args) => list::list(&args),
         Command::Table(args) => show::table(&args),
+        Command::Compare(args) => compare::compare(&args),
         Command::Plot(args) => show::plot(&args),
         Command::Reference(args) => reference::reference(&args),
         Command::Play(args) => play::play(&args),

@@ -3,6 +3,7 @@
 
 mod cell;
 mod cli;
+mod compare;
 mod completions;
 mod config;
 mod dataset;

@@ -181,7 +181,8 @@ pub fn scan(runs: &Path) -> Result<(Vec<FinishedRun>, Vec<Unfinished>)> {
     Store::scan(runs).with_context(|| format!("cannot read the runs in {}", runs.display()))
 }
 
-fn metric(arg: MetricArg) -> Metric {
+/// The metric by this name.
+pub fn metric(arg: MetricArg) -> Metric {
     match arg {
         MetricArg::Return => Metric::Return,
         MetricArg::Success => Metric::Success,

@@ -189,6 +189,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Runs cannot be set side by side.
+    #[error("these runs cannot be compared: {reason}; {advice}")]
+    Incomparable {
+        /// What stands against it.
+        reason: String,
+        /// What to do.
+        advice: String,
+    },
     /// A figure could not be drawn.
     #[error("the figure cannot be drawn: {reason}; please report this, the runs are unharmed")]
     Drawing {

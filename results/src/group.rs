@@ -1,6 +1,7 @@
 //! Runs that differ in nothing but their seed form a group; groups are what tables and figures
 //! compare. Two groups that share task, algorithm, teacher and tier but differ elsewhere in their
-//! configuration are kept apart, and the differing keys are spelled out as the group's variant.
+//! configuration are kept apart, and the differing keys are spelled out as the group's variant, on
+//! all tasks alike.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,8 +20,8 @@ pub struct Group<'a> {
     pub teacher: Option<&'a str>,
     /// Budget tier.
     pub tier: &'a str,
-    /// The settings that tell this group from others of the same task, algorithm, teacher and
-    /// tier, as `key=value` joined by commas; empty if there is no such other group.
+    /// The settings that tell groups of the same algorithm, teacher and tier apart on this task
+    /// or another, as `key=value` joined by commas; empty if there are no such groups.
     pub variant: String,
     /// The runs in order of their seeds.
     pub runs: Vec<&'a FinishedRun>,
@@ -45,7 +46,7 @@ impl Group<'_> {
 
 /// Sorts finished runs into groups, ordered by task, tier, algorithm, teacher and variant.
 #[must_use]
-pub fn group(runs: &[FinishedRun]) -> Vec<Group<'_>> {
+pub fn group<'a>(runs: impl IntoIterator<Item = &'a FinishedRun>) -> Vec<Group<'a>> {
     let mut by_name = BTreeMap::<_, BTreeMap<String, Vec<&FinishedRun>>>::new();
     for run in runs {
         let info = &run.info;
@@ -62,10 +63,25 @@ pub fn group(runs: &[FinishedRun]) -> Vec<Group<'_>> {
             .or_default()
             .push(run);
     }
-    let mut groups = Vec::new();
+    // What tells variants apart on one task is spelled on the others too, so that a variant has
+    // one label everywhere.
+    let mut telling = BTreeMap::<_, BTreeSet<String>>::new();
+    let mut settled = Vec::new();
     for ((task, tier, algorithm, teacher), by_config) in by_name {
-        let variants = variants(by_config.values().filter_map(|runs| runs.first().copied()));
-        let mut named: Vec<_> = variants.into_iter().zip(by_config.into_values()).collect();
+        let runs = Vec::from_iter(by_config.into_values());
+        let settings: Vec<_> = runs.iter().map(|runs| settings(runs[0])).collect();
+        let method = (tier, algorithm, teacher);
+        telling
+            .entry(method)
+            .or_default()
+            .extend(differing(&settings));
+        settled.push((task, method, settings, runs));
+    }
+    let mut groups = Vec::new();
+    for (task, method, settings, runs) in settled {
+        let (tier, algorithm, teacher) = method;
+        let variants = settings.iter().map(|s| spelled(s, &telling[&method]));
+        let mut named: Vec<_> = variants.zip(runs).collect();
         named.sort_by(|(a, _), (b, _)| a.cmp(b));
         for (variant, mut runs) in named {
             runs.sort_by_key(|run| run.info.seed);
@@ -90,28 +106,31 @@ fn without_seed(config: &Value) -> String {
     canonical_json(&config)
 }
 
-/// For each configuration, the settings in which it differs from any of the others.
-fn variants<'a>(representatives: impl Iterator<Item = &'a FinishedRun>) -> Vec<String> {
-    let settings: Vec<BTreeMap<String, String>> = representatives
-        .map(|run| {
-            let mut leaves = BTreeMap::new();
-            flatten(&run.info.config, String::new(), &mut leaves);
-            leaves.remove("seed");
-            leaves
-        })
-        .collect();
+/// All settings but the seed, by their dotted paths.
+pub(crate) fn settings(run: &FinishedRun) -> BTreeMap<String, String> {
+    let mut leaves = BTreeMap::new();
+    flatten(&run.info.config, String::new(), &mut leaves);
+    leaves.remove("seed");
+    leaves
+}
+
+/// The keys in which some of the settings differ.
+pub(crate) fn differing(settings: &[BTreeMap<String, String>]) -> BTreeSet<String> {
     let keys: BTreeSet<&String> = settings.iter().flat_map(BTreeMap::keys).collect();
-    let differing: Vec<&String> = keys
-        .into_iter()
-        .filter(|&key| settings.iter().any(|s| s.get(key) != settings[0].get(key)))
-        .collect();
-    let spell = |s: &BTreeMap<String, String>| {
-        let pairs = differing
-            .iter()
-            .map(|&key| format!("{key}={}", s.get(key).map_or("(absent)", String::as_str)));
-        pairs.collect::<Vec<_>>().join(", ")
+    let differs = |key: &&String| {
+        let mut values = settings.iter().map(|s| s.get(*key));
+        let first = values.next();
+        values.any(|value| Some(value) != first)
     };
-    settings.iter().map(spell).collect()
+    keys.into_iter().filter(differs).cloned().collect()
+}
+
+fn spelled(settings: &BTreeMap<String, String>, keys: &BTreeSet<String>) -> String {
+    let pairs = keys.iter().map(|key| {
+        let value = settings.get(key).map_or("(absent)", String::as_str);
+        format!("{key}={value}")
+    });
+    pairs.collect::<Vec<_>>().join(", ")
 }
 
 /// Dotted paths of all leaves, with plain strings unquoted. Empty objects and arrays are leaves.

@@ -7,7 +7,8 @@
 //! - [`table`]: finished runs grouped over seeds, as terminal text, Markdown and CSV.
 //! - [`mod@reference`]: what a random policy and an expert score on a task, and returns normalised
 //!   by them.
-//! - [`plot`]: learning curves with bootstrap bands, as SVG and PNG.
+//! - [`plot`]: learning curves with bootstrap bands, and other charts, as SVG and PNG.
+//! - [`compare`]: methods set side by side over tasks: tables, figures, a page to read.
 //! - [`tensorboard`]: runs as TensorBoard's event files.
 //!
 //! The crate knows nothing of simulators or learners: whoever can write one JSON line per
@@ -17,6 +18,7 @@
 
 mod checkpoint;
 mod claim;
+pub mod compare;
 mod error;
 mod eval;
 mod files;

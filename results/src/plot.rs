@@ -1,20 +1,30 @@
-//! Line charts, as SVG and as PNG; learning curves above all: one figure per task and budget tier.
+//! Charts, as SVG and as PNG: learning curves, one per task and budget tier, and other lines
+//! ([`Chart`]); estimates as dots with their intervals ([`Forest`]).
 //!
 //! Both files are drawn from the same list of marks with the same compiled-in font, so they show
 //! the same picture on every machine, and the same runs give the same bytes.
 
 mod chart;
-mod curve;
+pub(crate) mod curve;
+mod forest;
+mod parts;
 mod raster;
 mod scene;
 
 use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) use scene::escaped;
+
+pub use forest::{Dot, Forest, Panel, Row};
 
 use crate::group::{Group, group};
 use crate::reference::{self, Reference};
 use crate::stats::{Bootstrap, Interval, Statistic};
 use crate::table::Metric;
 use crate::{Error, FinishedRun};
+
+/// Width of a figure that stands alone, in SVG units.
+const WIDTH: f64 = 720.0;
 
 /// The horizontal axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,12 +120,16 @@ impl Chart {
     /// # Errors
     /// [`Error::Drawing`] if the PNG cannot be made.
     pub fn draw(&self, name: &str) -> Result<Figure, Error> {
-        let scene = chart::draw(self)?;
-        Ok(Figure {
-            name: name.to_owned(),
-            svg: scene.svg(),
-            png: raster::png(&scene)?,
-        })
+        Figure::of(name, &chart::draw(self, WIDTH)?)
+    }
+
+    /// The chart as an SVG document, `width` units wide (some 400 at least); the letters keep
+    /// their size.
+    ///
+    /// # Errors
+    /// [`Error::Drawing`] if the font cannot be read.
+    pub fn svg(&self, width: f64) -> Result<String, Error> {
+        Ok(chart::draw(self, width)?.svg())
     }
 }
 
@@ -130,6 +144,16 @@ pub struct Figure {
     pub png: Vec<u8>,
 }
 
+impl Figure {
+    fn of(name: &str, scene: &scene::Scene) -> Result<Self, Error> {
+        Ok(Self {
+            name: name.to_owned(),
+            svg: scene.svg(),
+            png: raster::png(scene)?,
+        })
+    }
+}
+
 /// Draws the learning curves of `finished`, one figure per task and tier in this order.
 ///
 /// # Errors
@@ -141,42 +165,39 @@ pub fn learning_curves(
     let groups = group(finished);
     // The same group has the same colour in all figures.
     let labels: BTreeSet<String> = groups.iter().map(Group::label).collect();
-    let mut figures = BTreeMap::<_, Vec<Line>>::new();
+    let mut figures = BTreeMap::<_, Vec<&Group<'_>>>::new();
     for group in &groups {
-        let curve = curve::line(group, options);
-        figures
-            .entry((group.task, group.tier))
-            .or_default()
-            .push(curve);
+        let figure = figures.entry((group.task, group.tier)).or_default();
+        figure.push(group);
     }
-    for curve in figures.values_mut().flatten() {
-        curve.style = labels
-            .iter()
-            .position(|label| *label == curve.label)
-            .unwrap_or_default();
-    }
-    figures
-        .into_iter()
-        .map(|((task, tier), lines)| figure(task, tier, lines, options))
-        .collect()
+    let draw = |groups: Vec<&Group<'_>>| {
+        let (name, chart) = learning_chart(&groups, &labels, options);
+        chart.draw(&name)
+    };
+    figures.into_values().map(draw).collect()
 }
 
-fn figure(
-    task: &str,
-    tier: &str,
-    lines: Vec<Line>,
+/// The learning curves of groups of one task and tier, and a name for the file. `labels` are those
+/// of all groups in all figures: a group's place among them is its style.
+pub(crate) fn learning_chart(
+    groups: &[&Group<'_>],
+    labels: &BTreeSet<String>,
     options: &PlotOptions,
-) -> Result<Figure, Error> {
+) -> (String, Chart) {
+    let (task, tier) = groups.first().map_or(("", ""), |g| (g.task, g.tier));
     let plain = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-    let (metric, y) = match options.metric {
-        Metric::Return => ("return", "return (true rewards per episode)"),
-        Metric::Success => ("success", "success rate (%)"),
-        Metric::Normalised => ("normalised", "normalised return (random 0, expert 100)"),
-    };
     let (by, x) = match options.x {
         X::Steps => ("steps", &*options.steps_are),
-        X::Feedback => ("feedback", "feedback (preference queries asked)"),
+        X::Feedback => ("feedback", FEEDBACK),
     };
+    let lines = groups.iter().map(|group| {
+        let line = curve::line(group, options);
+        let place = labels.iter().position(|label| *label == line.label);
+        Line {
+            style: place.unwrap_or_default(),
+            ..line
+        }
+    });
     let chart = Chart {
         title: task.to_owned(),
         tag: format!("tier: {tier}"),
@@ -187,9 +208,32 @@ fn figure(
         ),
         alt: format!("{task}, {tier}"),
         x: x.to_owned(),
-        y: y.to_owned(),
+        y: axis(options.metric).to_owned(),
         y_range: (options.metric == Metric::Success).then_some([0.0, 100.0]),
-        lines,
+        lines: lines.collect(),
     };
-    chart.draw(&format!("{}-{}-{metric}-by-{by}", plain(task), plain(tier)))
+    let metric = match options.metric {
+        Metric::Return => "return",
+        Metric::Success => "success",
+        Metric::Normalised => "normalised",
+    };
+    let name = format!("{}-{}-{metric}-by-{by}", plain(task), plain(tier));
+    (name, chart)
+}
+
+/// The colour of a style, as in `#0072b2`.
+pub(crate) fn colour(style: usize) -> String {
+    scene::hex(parts::PALETTE[style % parts::PALETTE.len()])
+}
+
+/// The axis of feedback.
+pub(crate) const FEEDBACK: &str = "feedback (preference queries asked)";
+
+/// The axis of a metric, with its unit.
+pub(crate) fn axis(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Return => "return (true rewards per episode)",
+        Metric::Success => "success rate (%)",
+        Metric::Normalised => "normalised return (random 0, expert 100)",
+    }
 }

@@ -4,11 +4,13 @@
 //! damaged runs, rows with unequal seeds, rows with too few of them.
 
 mod grid;
-mod text;
+pub(crate) mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 pub use grid::Grid;
+pub(crate) use grid::quoted;
 
 use crate::group::{Group, group, spell_seeds};
 use crate::reference::{self, Reference};
@@ -153,7 +155,10 @@ impl Table {
         if rows.iter().any(Row::preliminary) {
             notes.push("† Preliminary: fewer than 3 seeds.".into());
         }
-        notes.extend(unequal_seeds(&groups));
+        notes.extend(unequal_seeds(groups.iter().map(|group| {
+            let seeds = group.runs.iter().map(|run| run.info.seed);
+            ((group.task, group.tier), group.label(), seeds.collect())
+        })));
         if options.metrics.is_none() {
             let tasks: BTreeSet<&str> = groups.iter().map(|group| group.task).collect();
             let without: Vec<&str> = tasks.difference(&successful).copied().collect();
@@ -212,7 +217,7 @@ fn row(group: &Group<'_>, metric: Metric, options: &TableOptions) -> Option<Row>
     })
 }
 
-fn ever_succeeded(run: &FinishedRun) -> bool {
+pub(crate) fn ever_succeeded(run: &FinishedRun) -> bool {
     run.evals
         .iter()
         .flat_map(|eval| &eval.episodes)
@@ -237,15 +242,7 @@ fn normalised_by(groups: &[Group<'_>], rows: &[Row], options: &TableOptions) -> 
     for run in groups.iter().flat_map(|group| &group.runs) {
         let of = |row: &Row| row.metric == Metric::Normalised && row.task == run.info.task;
         match reference::of_run(&options.references, &run.info) {
-            Some(r) if rows.iter().any(of) => drop(ends.insert(format!(
-                "{:.1} and {:.1} on {} ({}, {}, {} steps)",
-                r.random.mean,
-                r.expert.mean,
-                r.task,
-                r.expert.algorithm,
-                r.tier,
-                text::thousands(r.expert.steps)
-            ))),
+            Some(r) if rows.iter().any(of) => drop(ends.insert(scale(r))),
             _ => drop(without.insert(&*run.info.task)),
         }
     }
@@ -266,17 +263,28 @@ fn normalised_by(groups: &[Group<'_>], rows: &[Row], options: &TableOptions) -> 
     notes
 }
 
-/// A sentence per task and tier whose rows do not all have the same seeds.
-fn unequal_seeds(groups: &[Group<'_>]) -> Vec<String> {
+/// The returns that are 0 and 100 on a task's normalised scale, and whose they are.
+pub(crate) fn scale(r: &Reference) -> String {
+    format!(
+        "{:.1} and {:.1} on {} ({}, {}, {} steps)",
+        r.random.mean,
+        r.expert.mean,
+        r.task,
+        r.expert.algorithm,
+        r.tier,
+        text::thousands(r.expert.steps)
+    )
+}
+
+/// A sentence per task and tier whose rows do not all have the same seeds. Given are task and
+/// tier, label and seeds of each row.
+pub(crate) fn unequal_seeds<'a>(
+    rows: impl Iterator<Item = ((&'a str, &'a str), String, Vec<u64>)>,
+) -> Vec<String> {
     let mut by_task = BTreeMap::<_, BTreeMap<Vec<u64>, Vec<String>>>::new();
-    for group in groups {
-        let seeds = group.runs.iter().map(|run| run.info.seed).collect();
-        by_task
-            .entry((group.task, group.tier))
-            .or_default()
-            .entry(seeds)
-            .or_default()
-            .push(group.label());
+    for (task, label, seeds) in rows {
+        let by_seeds = by_task.entry(task).or_default();
+        by_seeds.entry(seeds).or_default().push(label);
     }
     let unequal = by_task
         .into_iter()
@@ -296,29 +304,32 @@ fn unequal_seeds(groups: &[Group<'_>]) -> Vec<String> {
 
 /// A count and a list of everything that is not in the table.
 fn left_out(finished: &[FinishedRun], unfinished: &[Unfinished]) -> Vec<String> {
-    let scoreless = finished
+    let scoreless = finished.iter().filter_map(scoreless);
+    let unfinished = unfinished
         .iter()
-        .filter(|run| run.evals.last().is_none_or(|eval| eval.episodes.is_empty()));
-    let scoreless = scoreless.map(|run| {
-        (
-            &run.dir,
-            "finished, but its last evaluation has no episodes".to_owned(),
-        )
-    });
-    let unfinished = unfinished.iter().map(|run| (&run.dir, run.why.to_string()));
+        .map(|run| (folder(&run.dir), run.why.to_string()));
     let listed: Vec<String> = scoreless
         .chain(unfinished)
-        .map(|(dir, why)| {
-            let name = dir.file_name().map_or_else(
-                || dir.display().to_string(),
-                |name| name.to_string_lossy().into(),
-            );
-            format!("  {name}: {why}")
-        })
+        .map(|(name, why)| format!("  {name}: {why}"))
         .collect();
     match listed.len() {
         0 => Vec::new(),
         1 => vec![format!("Not averaged, 1 run:\n{}", listed[0])],
         n => vec![format!("Not averaged, {n} runs:\n{}", listed.join("\n"))],
     }
+}
+
+/// The folder of a finished run that has no score for all that, and why.
+pub(crate) fn scoreless(run: &FinishedRun) -> Option<(String, String)> {
+    let last = run.evals.last();
+    last.is_none_or(|eval| eval.episodes.is_empty()).then(|| {
+        let why = "finished, but its last evaluation has no episodes";
+        (folder(&run.dir), why.to_owned())
+    })
+}
+
+/// The name of a run's folder.
+pub(crate) fn folder(dir: &Path) -> String {
+    let name = dir.file_name().unwrap_or(dir.as_os_str());
+    name.to_string_lossy().into()
 }

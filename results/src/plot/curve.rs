@@ -50,7 +50,7 @@ pub(super) fn line(group: &Group<'_>, options: &PlotOptions) -> Line {
 
 /// A run's score by position on the axis. Of several evaluations at one position, which happens
 /// where no feedback is asked between them, the last counts.
-fn log(run: &FinishedRun, options: &PlotOptions) -> BTreeMap<u64, f64> {
+pub(crate) fn log(run: &FinishedRun, options: &PlotOptions) -> BTreeMap<u64, f64> {
     let position = |eval: &Eval| match options.x {
         X::Steps => eval.step,
         X::Feedback => eval.feedback_asked,
@@ -78,6 +78,6 @@ fn common_points(logs: &[BTreeMap<u64, f64>]) -> Vec<u64> {
 }
 
 /// The value at `x`, or else the one before.
-fn carried_forward(log: &BTreeMap<u64, f64>, x: u64) -> Option<f64> {
+pub(crate) fn carried_forward(log: &BTreeMap<u64, f64>, x: u64) -> Option<f64> {
     log.range(..=x).next_back().map(|(_, &value)| value)
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::table::text::clean;
+
 /// Red, green, blue.
 pub(super) type Colour = [u8; 3];
 
@@ -155,7 +157,7 @@ fn rounded(x: f64) -> f64 {
     (x * 100.0).round() / 100.0
 }
 
-fn hex([r, g, b]: Colour) -> String {
+pub(super) fn hex([r, g, b]: Colour) -> String {
     format!("#{r:02x}{g:02x}{b:02x}")
 }
 
@@ -167,12 +169,12 @@ fn translucent(what: &str, opacity: f64) -> String {
     }
 }
 
-/// Text as XML, without the control characters that XML 1.0 cannot hold.
-fn escaped(text: &str) -> String {
-    let plain: String = text.chars().filter(|c| !c.is_control()).collect();
-    plain
+/// Text as XML or HTML, without control characters, which XML 1.0 cannot hold.
+pub(crate) fn escaped(text: &str) -> String {
+    clean(text)
         .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }

@@ -109,7 +109,7 @@ impl Grid {
 }
 
 /// A CSV field, quoted where RFC 4180 asks for it.
-pub(super) fn quoted(field: &str) -> String {
+pub(crate) fn quoted(field: &str) -> String {
     if field.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", field.replace('"', "\"\""))
     } else {

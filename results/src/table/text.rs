@@ -143,7 +143,7 @@ fn range((low, high): (u64, u64)) -> String {
 }
 
 /// Digits in groups of three, set apart by an underscore as in Rust: `1_000_000`.
-pub(super) fn thousands(n: u64) -> String {
+pub(crate) fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let groups: Vec<&str> = digits
         .as_bytes()
@@ -152,6 +152,20 @@ pub(super) fn thousands(n: u64) -> String {
         .map(|group| std::str::from_utf8(group).unwrap_or_default())
         .collect();
     groups.join("_")
+}
+
+/// Text from files, without what could move a terminal's cursor or turn a line around.
+pub(crate) fn clean(text: &str) -> String {
+    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars()
+        .map(|c| {
+            if c.is_control() || turns(c) {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 const NAMES: &str = "task,algorithm,teacher,tier,variant,metric";

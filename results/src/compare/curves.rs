@@ -1,0 +1,124 @@
+//! Sample efficiency: the IQM over tasks as training and feedback proceed.
+
+use std::collections::BTreeMap;
+
+use super::{CompareOptions, Comparison, side_by_side};
+use crate::group::Group;
+use crate::plot::curve::{carried_forward, log};
+use crate::plot::{Line, PlotOptions, X};
+use crate::stats::Statistic;
+use crate::table::text::clean;
+
+/// Points along the axis, but for the first.
+const POINTS: u64 = 20;
+
+/// By task and run, the scores by position; `None` for a run that failed.
+type Logs = Vec<Vec<Option<BTreeMap<u64, f64>>>>;
+
+/// A line for each method: the IQM over the scaled tasks. By steps a position is the share of the
+/// most steps that any run made on the task, and a line ends with its method's shortest runs. By
+/// feedback a run that asks no more keeps its last score, and a method that never asks is level.
+pub(super) fn pooled(
+    comparison: &Comparison,
+    groups: &[Group<'_>],
+    x: X,
+    options: &CompareOptions,
+) -> Vec<Line> {
+    let logs: Vec<Logs> = (0..comparison.methods.len())
+        .map(|method| logs(comparison, groups, method, x, options))
+        .collect();
+    let end = |task: usize| {
+        let runs = logs.iter().flat_map(|logs| &logs[task]).flatten();
+        runs.filter_map(|log| log.keys().next_back().copied()).max()
+    };
+    let mut ends: Vec<u64> = (0..comparison.scaled.len())
+        .map(|task| end(task).unwrap_or_default())
+        .collect();
+    if x == X::Feedback {
+        let most = ends.iter().copied().max().unwrap_or_default();
+        ends.fill(most);
+    }
+    let methods: Vec<usize> = (0..logs.len()).collect();
+    side_by_side(&methods, |&method| {
+        let logs = &logs[method];
+        let runs = || logs.iter().flatten().flatten();
+        let level = x == X::Feedback && runs().all(|log| log.keys().all(|&asked| asked == 0));
+        let mut line = Line {
+            label: comparison.methods[method].name.clone(),
+            style: method,
+            level,
+            ..Line::default()
+        };
+        let mut band = Vec::new();
+        for point in 0..=POINTS {
+            let of_task = |(runs, end): (&Vec<_>, &u64)| {
+                let position = share(*end, point);
+                runs.iter().map(|log| at(log, position, x)).collect()
+            };
+            let scores: Option<Vec<Vec<f64>>> = logs.iter().zip(&ends).map(of_task).collect();
+            let Some(scores) = scores else { continue };
+            let Some(value) = Statistic::Iqm.of(&scores) else {
+                continue;
+            };
+            line.x.push(match x {
+                X::Steps => 100.0 * point as f64 / POINTS as f64,
+                X::Feedback => share(ends[0], point) as f64,
+            });
+            line.centre.push(value);
+            band.push(options.curves.interval(Statistic::Iqm, &scores));
+        }
+        line.band = band.into_iter().collect();
+        line
+    })
+}
+
+/// So many of [`POINTS`] parts of `end`.
+fn share(end: u64, point: u64) -> u64 {
+    (u128::from(end) * u128::from(point) / u128::from(POINTS)) as u64
+}
+
+fn logs(
+    comparison: &Comparison,
+    groups: &[Group<'_>],
+    method: usize,
+    x: X,
+    options: &CompareOptions,
+) -> Logs {
+    let name = &comparison.methods[method].name;
+    let of_method = |group: &&Group<'_>| clean(&group.label()) == *name;
+    let groups: BTreeMap<String, &Group<'_>> = groups
+        .iter()
+        .filter(of_method)
+        .map(|group| (clean(group.task), group))
+        .collect();
+    let of_task = |&task: &usize| {
+        let task = &comparison.tasks[task];
+        let plot = PlotOptions {
+            x,
+            metric: task.metric,
+            references: options.references.clone(),
+            ..PlotOptions::default()
+        };
+        let group = groups.get(&task.task);
+        let runs = group.into_iter().flat_map(|group| &group.runs);
+        let scores = task.cells[method].iter().flat_map(|cell| &cell.runs);
+        // A run of the group without a score has none here either.
+        let scored: BTreeMap<u64, bool> = scores.map(|run| (run.seed, run.failed)).collect();
+        runs.filter_map(|run| {
+            let failed = *scored.get(&run.info.seed)?;
+            Some((!failed).then(|| log(run, &plot)))
+        })
+        .collect()
+    };
+    comparison.scaled.iter().map(of_task).collect()
+}
+
+/// A run's score at a position. One that failed has the worst throughout, as in the aggregates.
+fn at(log: &Option<BTreeMap<u64, f64>>, position: u64, x: X) -> Option<f64> {
+    let Some(log) = log else { return Some(0.0) };
+    let over = log.keys().next_back().is_some_and(|&last| last < position);
+    if x == X::Steps && over {
+        return None;
+    }
+    carried_forward(log, position)
+}

@@ -1,0 +1,273 @@
+//! A [`Comparison`] as text: for terminals, as Markdown, LaTeX and CSV.
+
+use std::fmt::Write as _;
+
+use super::sheet::{Entry, Sheet};
+use super::{Comparison, Estimate, words};
+use crate::table::{Grid, quoted};
+
+impl Sheet {
+    fn grid(&self, cell: impl Fn(&Entry) -> String, name: fn(&str) -> String) -> Grid {
+        let head: Vec<String> = self.head.iter().map(|head| name(head)).collect();
+        let head: Vec<&str> = head.iter().map(String::as_str).collect();
+        let (names, figures) = head.split_at(self.words);
+        let mut grid = Grid::new(names, figures);
+        for row in &self.rows {
+            grid.row(row.iter().map(&cell));
+        }
+        grid
+    }
+
+    /// The caption where marks are bold.
+    fn in_bold(&self) -> String {
+        self.caption.replace("Marked:", "In bold:")
+    }
+
+    fn terminal(&self) -> String {
+        let cell = |entry: &Entry| {
+            let star = if entry.strong { "*" } else { "" };
+            spaced(format!("{}{star}", entry.text), &entry.aside)
+        };
+        format!(
+            "{}\n\n{}",
+            self.caption.replace("Marked:", "Marked by *:"),
+            self.grid(cell, str::to_owned).terminal()
+        )
+    }
+
+    fn markdown(&self) -> String {
+        let cell = |entry: &Entry| {
+            let text = markdown(&entry.text);
+            let text = if entry.strong {
+                format!("**{text}**")
+            } else {
+                text
+            };
+            spaced(text, &markdown(&entry.aside))
+        };
+        format!(
+            "{}\n{}\n",
+            self.grid(cell, markdown).markdown(),
+            markdown(&self.in_bold())
+        )
+    }
+
+    fn latex(&self, label: &str) -> String {
+        let columns = "l".repeat(self.words) + &"r".repeat(self.head.len() - self.words);
+        let line = |cells: Vec<String>| format!("    {} \\\\\n", cells.join(" & "));
+        // Braces: a row that began with a bracket would be read as an option of the line before.
+        let cell = |entry: &Entry| {
+            let command = if entry.strong { "\\textbf" } else { "" };
+            let text = format!("{command}{{{}}}", latex(&entry.text));
+            match &*entry.aside {
+                "" => text,
+                aside => format!("{text} {{\\scriptsize {}}}", latex(aside)),
+            }
+        };
+        let head = line(self.head.iter().map(|head| latex(head)).collect());
+        let rows = self.rows.iter();
+        let rows = rows.map(|row| line(row.iter().map(cell).collect()));
+        format!(
+            "\\begin{{table}}\n  \\centering\\small\n  \\caption{{{}}}\n  \\label{{tab:{label}}}\n  \
+             \\begin{{tabular}}{{{columns}}}\n    \\toprule\n{head}    \\midrule\n{}    \
+             \\bottomrule\n  \\end{{tabular}}\n\\end{{table}}\n",
+            latex(&self.in_bold()).replace(" \\%", "\\,\\%"),
+            rows.collect::<String>()
+        )
+    }
+}
+
+fn spaced(text: String, aside: &str) -> String {
+    match aside {
+        "" => text,
+        aside => format!("{text} {aside}"),
+    }
+}
+
+impl Comparison {
+    /// In the order in which they are read.
+    pub(super) fn sheets(&self, narrow: bool) -> Vec<(&'static str, Sheet)> {
+        let tasks = match narrow {
+            true => self.long_task_sheet(),
+            false => self.task_sheet(),
+        };
+        let aggregates = self.aggregate_sheet().map(|sheet| ("aggregates", sheet));
+        let improvement = self.improvement_sheet().map(|sheet| ("improvement", sheet));
+        let sheets = aggregates.into_iter().chain(improvement);
+        sheets.chain([("tasks", tasks)]).collect()
+    }
+
+    /// For a terminal: the verdict, the tables, the notes.
+    #[must_use]
+    pub fn terminal(&self) -> String {
+        let mut out = format!("{}\n{}\n", words::subject(self), self.verdict);
+        // Three methods with their intervals fill some 100 columns.
+        for (_, sheet) in self.sheets(self.methods.len() > 3) {
+            let _ = write!(out, "\n{}", sheet.terminal());
+        }
+        for note in &self.notes {
+            let _ = write!(out, "\n{note}");
+        }
+        out + "\n"
+    }
+
+    /// GitHub-flavoured Markdown: the verdict, the tables, the notes.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let mut out = format!(
+            "{}\n\n**{}**\n",
+            markdown(&words::subject(self)),
+            markdown(&self.verdict)
+        );
+        for (_, sheet) in self.sheets(false) {
+            let _ = write!(out, "\n{}", sheet.markdown());
+        }
+        for note in &self.notes {
+            // Items of a note's list begin with two blanks.
+            let lines: Vec<String> = note.lines().map(markdown).collect();
+            let _ = write!(out, "\n{}\n", lines.join("\n").replace("\n  ", "\n- "));
+        }
+        out
+    }
+
+    /// The tables for a paper; they need `\usepackage{booktabs}`. The notes are comments.
+    #[must_use]
+    pub fn latex(&self) -> String {
+        let mut out = String::from("% Needs \\usepackage{booktabs}.\n");
+        let subject = words::subject(self);
+        for line in [&subject, &self.verdict]
+            .into_iter()
+            .chain(&self.notes)
+            .flat_map(|n| n.lines())
+        {
+            let _ = writeln!(out, "% {line}");
+        }
+        for (label, sheet) in self.sheets(false) {
+            let _ = write!(out, "\n{}", sheet.latex(label));
+        }
+        out
+    }
+
+    /// One line per run, with full precision; what is not known is empty.
+    #[must_use]
+    pub fn csv(&self) -> String {
+        let mut out = String::from(
+            "task,tier,algorithm,teacher,variant,metric,seed,score,failed,steps,feedback,key,commit,version,device\n",
+        );
+        for task in &self.tasks {
+            for (cell, method) in task.cells.iter().zip(&self.methods) {
+                let names = [
+                    &*task.task,
+                    &*self.tier,
+                    &*method.algorithm,
+                    method.teacher.as_deref().unwrap_or_default(),
+                    &*method.variant,
+                    task.metric.name(),
+                ]
+                .map(quoted)
+                .join(",");
+                for run in cell.iter().flat_map(|cell| &cell.runs) {
+                    let made_by = run.made_by.each_ref();
+                    let made_by = made_by.map(|by| quoted(by.as_deref().unwrap_or_default()));
+                    let _ = writeln!(
+                        out,
+                        "{names},{},{},{},{},{},{},{}",
+                        run.seed,
+                        run.score,
+                        run.failed,
+                        run.steps,
+                        run.feedback,
+                        run.key,
+                        made_by.join(",")
+                    );
+                }
+            }
+        }
+        out
+    }
+
+    /// One line per method and statistic over tasks, and per ordered pair for probabilities of
+    /// improvement, with full precision.
+    #[must_use]
+    pub fn aggregates_csv(&self) -> String {
+        let mut out = String::from("statistic,method,over,tasks,value,low,high\n");
+        let mut line = |statistic: &str, x: usize, over: &str, tasks: usize, e: &Estimate| {
+            let method = quoted(&self.methods[x].name);
+            let interval = e
+                .interval
+                .map_or(",".to_owned(), |i| format!("{},{}", i.low, i.high));
+            let _ = writeln!(
+                out,
+                "{statistic},{method},{},{tasks},{},{interval}",
+                quoted(over),
+                e.value
+            );
+        };
+        for aggregate in &self.aggregates {
+            for (method, estimate) in aggregate.estimates.iter().enumerate() {
+                line(
+                    aggregate.statistic.name(),
+                    method,
+                    "",
+                    self.scaled.len(),
+                    estimate,
+                );
+            }
+        }
+        for (x, row) in self.improvements.iter().enumerate() {
+            for (y, estimate) in row.iter().enumerate() {
+                if let Some(estimate) = estimate {
+                    let over = &self.methods[y].name;
+                    line(
+                        "probability of improvement",
+                        x,
+                        over,
+                        self.common.len(),
+                        estimate,
+                    );
+                }
+            }
+        }
+        out
+    }
+}
+
+/// Text that Markdown takes as it is; a grid sees to the bars between cells.
+fn markdown(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '&' => out += "&amp;",
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '~' | '$' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Text that LaTeX takes as it is. Letters beyond ASCII, which depend on fonts and encoding, become
+/// question marks.
+fn latex(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '&' | '%' | '$' | '#' | '_' | '{' | '}' => out.extend(['\\', c]),
+            '\\' => out += "\\textbackslash{}",
+            '~' => out += "\\textasciitilde{}",
+            '^' => out += "\\textasciicircum{}",
+            '<' => out += "\\textless{}",
+            '>' => out += "\\textgreater{}",
+            '|' => out += "\\textbar{}",
+            '"' => out += "''",
+            '·' => out += "\\textperiodcentered{}",
+            '−' => out += "$-$",
+            '–' => out += "--",
+            '†' => out += "\\textdagger{}",
+            '…' => out += "\\ldots{}",
+            c => out.push(if c.is_ascii() { c } else { '?' }),
+        }
+    }
+    out
+}
