@@ -116,13 +116,12 @@ fn aggregates(c: &Comparison) -> Option<Shown> {
     let panel = |aggregate: &super::Aggregate| {
         let name = aggregate.statistic.name();
         let gap = matches!(aggregate.statistic, Statistic::OptimalityGap { .. });
-        let mut title = name[..1].to_uppercase() + &name[1..];
-        title += if gap { " (less is better)" } else { "" };
+        let title = name[..1].to_uppercase() + &name[1..];
         let dot = |&method: &usize| Some(aggregate.estimates[method].into());
         Panel {
             title,
             x: if gap {
-                "points short of 100"
+                "short of 100, less is better"
             } else {
                 "score (0–100)"
             }
