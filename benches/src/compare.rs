@@ -1,7 +1,6 @@
 //! `prefbench compare`: methods set side by side over tasks and seeds.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -61,12 +60,27 @@ pub fn compare(args: &CompareArgs) -> Result<ExitCode> {
     let comparison = Comparison::new(&finished, &unfinished, &options)?;
     let out = args.out.clone();
     let out = out.unwrap_or_else(|| args.runs[0].join("report"));
-    std::io::stdout()
-        .lock()
-        .write_all(comparison.terminal().as_bytes())?;
+    show::out(&comparison.terminal())?;
     comparison.write(&out)?;
-    println!("{}", out.join("report.html").display());
+    show::out(&format!("{}\n", out.join("report.html").display()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the report of a sweep's folder into it, as far as its runs can be compared, and says where.
+pub fn after_sweep(folder: &Path) -> Result<()> {
+    let (finished, unfinished) = all(&[folder.to_path_buf()])?;
+    let options = CompareOptions {
+        count_failed: true,
+        ..CompareOptions::default()
+    };
+    match Comparison::new(&finished, &unfinished, &options) {
+        Ok(comparison) => {
+            let out = folder.join("report");
+            comparison.write(&out)?;
+            show::out(&format!("{}\n", out.join("report.html").display()))
+        }
+        Err(why) => show::out(&format!("No report: {why}\n")),
+    }
 }
 
 /// The runs of several folders, each once, and the cells that their sweeps planned but nobody began.

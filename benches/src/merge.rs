@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Args;
 
+use crate::show;
+
 /// Arguments of `prefbench merge`.
 #[derive(Args)]
 pub struct MergeArgs {
@@ -28,11 +30,11 @@ pub fn merge(args: &MergeArgs) -> Result<ExitCode> {
             from.join(", ")
         );
     }
-    println!(
-        "{copied} runs copied, {replaced} replaced by a copy that came further, {} were there; now in {}",
+    show::out(&format!(
+        "{copied} runs copied, {replaced} replaced by a copy that came further, {} were there; now in {}\n",
         merged.kept,
         args.into.display()
-    );
+    ))?;
     for (run, why) in &merged.conflicts {
         eprintln!("prefbench: {} was not merged: {why}", run.display());
     }

@@ -83,6 +83,9 @@ struct Slots {
     children: Vec<Mutex<Option<Child>>>,
 }
 
+/// Runs whose steps take alike long: of one task and algorithm.
+type Kind = (String, String);
+
 /// What the overall line is made of.
 #[derive(Default)]
 struct State {
@@ -90,7 +93,7 @@ struct State {
     running: usize,
     total: usize,
     /// Steps made here and the seconds that they took, by task and algorithm.
-    speed: BTreeMap<(String, String), (u64, f64)>,
+    speed: BTreeMap<Kind, (u64, f64)>,
     /// Steps to be made of the runs at work, by slot.
     left: BTreeMap<usize, (String, String, u64)>,
 }
@@ -374,7 +377,7 @@ impl State {
     /// Seconds per step of runs like these: of the same task and algorithm, or else of the
     /// algorithm, or else of all.
     fn pace(&self, task: &str, algorithm: &str) -> Option<f64> {
-        let likes: [&dyn Fn(&(String, String)) -> bool; 3] = [
+        let likes: [&dyn Fn(&Kind) -> bool; 3] = [
             &|key| key.0 == task && key.1 == algorithm,
             &|key| key.1 == algorithm,
             &|_| true,

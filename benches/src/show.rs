@@ -181,6 +181,11 @@ pub fn scan(runs: &Path) -> Result<(Vec<FinishedRun>, Vec<Unfinished>)> {
     Store::scan(runs).with_context(|| format!("cannot read the runs in {}", runs.display()))
 }
 
+/// Writes to standard output; a closed pipe is an error that `main` knows, not a panic.
+pub fn out(text: &str) -> Result<()> {
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
+
 /// The metric by this name.
 pub fn metric(arg: MetricArg) -> Metric {
     match arg {

@@ -9,6 +9,7 @@ use clap::Args;
 use prefbench_results::table::Grid;
 use prefbench_results::{Progress, Standing, Store};
 
+use crate::show;
 use crate::sweep::record::Record;
 
 /// Arguments of `prefbench status`.
@@ -72,15 +73,12 @@ pub fn status(args: &StatusArgs) -> Result<ExitCode> {
             float(left),
         ]);
     }
-    print!(
-        "{}",
-        lines(&args.runs, record.as_ref(), &counts, runs.len())
-    );
+    show::out(&lines(&args.runs, record.as_ref(), &counts, runs.len()))?;
     if !grid.is_empty() {
-        print!("{}", grid.terminal());
+        show::out(&grid.terminal())?;
     }
     for flaw in flaws {
-        println!("{flaw}");
+        show::out(&format!("{flaw}\n"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use prefbench_oracles::nearest::nearest;
 use prefbench_results::table::Grid as Printed;
 
+use crate::show;
 use crate::sweep::{self, How};
 
 /// A named, versioned sweep. Whatever changes its cells raises the version.
@@ -70,7 +71,7 @@ pub fn suite(args: &SuiteArgs) -> Result<ExitCode> {
                     .chain(figures),
             );
         }
-        print!("{}", printed.terminal());
+        show::out(&printed.terminal())?;
         return Ok(ExitCode::SUCCESS);
     };
     let ids = || SUITES.iter().map(|suite| suite.id);

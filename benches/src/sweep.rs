@@ -17,8 +17,8 @@ pub use grid::{Overrides, read};
 use record::Record;
 
 use crate::config::RunConfig;
-use crate::pool;
 use crate::run::{self, Pace, Seeds};
+use crate::{compare, pool, show};
 
 /// `prefbench sweep --help`.
 pub const HELP: &str = "\
@@ -136,7 +136,8 @@ pub fn carry_out(name: &str, cells: Vec<RunConfig>, out: &Path, how: &How) -> Re
     }
     let record = Record::update(out, name, cells, how.add)?;
     if how.plan {
-        println!("{} cells planned in {}", record.cells.len(), out.display());
+        let planned = record.cells.len();
+        show::out(&format!("{planned} cells planned in {}\n", out.display()))?;
         return Ok(ExitCode::SUCCESS);
     }
     if how.slurm.slurm {
@@ -144,9 +145,12 @@ pub fn carry_out(name: &str, cells: Vec<RunConfig>, out: &Path, how: &How) -> Re
         return slurm::submit(&record, &waiting, out, how);
     }
     let tally = pool::run(record.cells, &how.pace.options(out))?;
-    let code = run::report(&tally, out);
+    let code = run::report(&tally, out)?;
+    if !tally.stopped {
+        compare::after_sweep(out)?;
+    }
     drop(claim);
-    code
+    Ok(code)
 }
 
 /// The numbers of the cells that have not ended.
@@ -170,8 +174,8 @@ fn dry_run(cells: &[RunConfig], out: &Path) -> Result<ExitCode> {
             Device::Flex => String::new(),
             other => format!(", {}", other.name()),
         };
-        println!("{name}  {steps} steps, {tier}{device}");
+        show::out(&format!("{name}  {steps} steps, {tier}{device}\n"))?;
     }
-    println!("{} runs in {}", cells.len(), out.display());
+    show::out(&format!("{} runs in {}\n", cells.len(), out.display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -23,7 +23,8 @@ fn begun(root: &Path, n: usize) -> Result<Run, Error> {
 
 #[test]
 fn the_copy_that_came_furthest_wins_from_either_side() -> Outcome {
-    let copies: [fn(&Path) -> Result<Run, Error>; 4] = [
+    type Copy = fn(&Path) -> Result<Run, Error>;
+    let copies: [Copy; 4] = [
         |root| begun(root, 1),
         |root| begun(root, 2),
         |root| {

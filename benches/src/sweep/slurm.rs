@@ -15,6 +15,7 @@ use clap::Args;
 use super::How;
 use super::record::Record;
 use crate::cell::STOPPED;
+use crate::show;
 
 /// Seconds before a time limit at which a cell is asked to save itself.
 const NOTICE: u32 = 120;
@@ -39,10 +40,10 @@ pub struct SlurmArgs {
 /// Writes the job script into the folder and submits it for the cells `waiting`.
 pub fn submit(record: &Record, waiting: &[usize], out: &Path, how: &How) -> Result<ExitCode> {
     if waiting.is_empty() {
-        println!(
-            "All {} cells have ended; nothing was submitted.",
-            record.cells.len()
-        );
+        let all = record.cells.len();
+        show::out(&format!(
+            "All {all} cells have ended; nothing was submitted.\n"
+        ))?;
         return Ok(ExitCode::SUCCESS);
     }
     let out = fs::canonicalize(out).with_context(|| format!("cannot find {}", out.display()))?;
@@ -79,14 +80,14 @@ pub fn submit(record: &Record, waiting: &[usize], out: &Path, how: &How) -> Resu
                 String::from_utf8_lossy(&submitted.stderr).trim()
             );
         }
-        print!("{}", String::from_utf8_lossy(&submitted.stdout));
+        show::out(&String::from_utf8_lossy(&submitted.stdout))?;
     }
-    println!(
-        "{} of {} cells submitted; `prefbench status {}` shows how they stand, the same command submits what is left",
+    show::out(&format!(
+        "{} of {} cells submitted; `prefbench status {}` shows how they stand, the same command submits what is left\n",
         waiting.len(),
         record.cells.len(),
         out.display()
-    );
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
