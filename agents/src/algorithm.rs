@@ -6,7 +6,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::config::{ConfigError, Setup};
 use crate::device::{Compute, Device, DeviceError, on_device};
 use crate::learner::Online;
-use crate::online::{pebble, random, sac};
+use crate::online::method::{Method, Plain};
+use crate::online::{cautious, pebble, qpa, random, rune, sac, surf};
 use crate::replay::Dims;
 
 /// Where an algorithm's experience comes from.
@@ -74,17 +75,37 @@ pub const ALGORITHMS: &[Algorithm] = &[
         check: |v, _, _| Ok(parse::<sac::SacOnlineConfig>(v)?.validate()?),
         build: |v, b| on_device!(b.device, build_sac(parse(v)?, b)),
     },
+    on_pebble::<Plain>(
+        "PEBBLE: SAC on a reward learned from preferences, relabelled as it improves",
+    ),
+    on_pebble::<surf::Surf>(
+        "SURF: PEBBLE that learns from unlabelled pairs and windows of segments too",
+    ),
+    on_pebble::<rune::Rune>("RUNE: PEBBLE that explores where its reward ensemble disagrees"),
+    on_pebble::<qpa::Qpa>("QPA: PEBBLE that asks about, and replays, what the policy does now"),
+    on_pebble::<cautious::Cautious>("PEBBLE on the ensemble's mean reward less its deviation"),
+];
+
+/// A method on PEBBLE's backbone, at version 1.
+const fn on_pebble<M: Method>(summary: &'static str) -> Algorithm {
     Algorithm {
-        id: "pebble",
-        summary: "PEBBLE: SAC on a reward learned from preferences, relabelled as it improves",
+        id: M::ID,
+        summary,
         setting: Setting::Online,
         taught: true,
         version: 1,
-        defaults: |s| json(&pebble::PebbleConfig::defaults(s)),
-        check: |v, setup, steps| Ok(parse::<pebble::PebbleConfig>(v)?.validate_for(setup, steps)?),
-        build: |v, b| on_device!(b.device, build_pebble(parse(v)?, b)),
-    },
-];
+        defaults: |s| json(&pebble::PebbleConfig::<M>::defaults(s)),
+        check: |v, setup, steps| {
+            Ok(parse::<pebble::PebbleConfig<M>>(v)?.validate_for(setup, steps)?)
+        },
+        build: |v, b| {
+            on_device!(
+                b.device,
+                build_pebble(parse::<pebble::PebbleConfig<M>>(v)?, b)
+            )
+        },
+    }
+}
 
 /// The algorithm with this id.
 ///
@@ -124,9 +145,9 @@ fn build_sac<A: Compute>(config: sac::SacOnlineConfig, b: Build) -> Built {
     )))
 }
 
-fn build_pebble<A: Compute>(config: pebble::PebbleConfig, b: Build) -> Built {
+fn build_pebble<A: Compute>(config: pebble::PebbleConfig<impl Method>, b: Build) -> Built {
     let device = A::Device::default();
-    let learner = pebble::Pebble::<A>::new(config, b.dims, b.total_steps, b.seed, device)?;
+    let learner = pebble::Pebble::<A, _>::new(config, b.dims, b.total_steps, b.seed, device)?;
     Ok(Box::new(learner))
 }
 

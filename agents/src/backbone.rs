@@ -97,7 +97,12 @@ impl<A: Compute> Backbone<A> {
     pub fn update(&mut self, rewrite: impl FnOnce(&mut Batch, &Replay)) {
         let rows = self.sac.config().batch;
         let indices = self.replay.sample(rows, &mut self.streams.replay);
-        let mut batch = self.replay.gather(&indices);
+        self.update_on(&indices, rewrite);
+    }
+
+    /// One SAC update on these transitions.
+    pub fn update_on(&mut self, indices: &[usize], rewrite: impl FnOnce(&mut Batch, &Replay)) {
+        let mut batch = self.replay.gather(indices);
         rewrite(&mut batch, &self.replay);
         self.sac.update(batch, &mut self.streams.replay);
     }

@@ -68,7 +68,7 @@ pub struct ConfigError {
 
 /// Collects the first broken range.
 #[derive(Default)]
-pub(crate) struct Checks(Option<ConfigError>);
+pub struct Checks(Option<ConfigError>);
 
 impl Checks {
     pub(crate) fn run(checks: impl FnOnce(&mut Checks)) -> Result<(), ConfigError> {

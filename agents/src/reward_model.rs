@@ -6,7 +6,10 @@
 //! An `Equal` label is the target ½, and does not count towards the accuracy that stops training
 //! (the reference code counts it as "left").
 
-use burn::tensor::{Tensor, TensorData};
+use std::collections::HashMap;
+use std::ops::Range;
+
+use burn::tensor::{Int, Tensor, TensorData};
 use prefbench_oracles::{Label, Pair, PairScore, Preference, Segment, Stream};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +55,17 @@ impl RewardConfig {
     }
 }
 
+/// A pair to learn from: what is to be predicted, and how much it counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Example {
+    /// Segments of any lengths.
+    pub pair: Pair,
+    /// P\[right preferred\] as it should be.
+    pub target: f32,
+    /// Share in the loss; those of a batch sum to 1 for a mean.
+    pub weight: f32,
+}
+
 /// What one session's training did.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fit {
@@ -70,6 +84,8 @@ pub struct RewardModel<A: Compute> {
     device: A::Device,
     members: Vec<Mlp<Inner<A>>>,
     adam: Adam<Inner<A>>,
+    /// How many deviations of its members the policy's reward lies below their mean.
+    penalty: f32,
 }
 
 impl<A: Compute> RewardModel<A> {
@@ -87,7 +103,20 @@ impl<A: Compute> RewardModel<A> {
             dims,
             device,
             members,
+            penalty: 0.0,
         }
+    }
+
+    /// From now on the policy's reward is the mean minus `deviations` of the members.
+    #[must_use]
+    pub fn penalised(mut self, deviations: f32) -> Self {
+        self.penalty = deviations;
+        self
+    }
+
+    /// The settings this ensemble was built with.
+    pub fn config(&self) -> &RewardConfig {
+        &self.config
     }
 
     /// Trains on all `preferences` until accurate enough; `rng` shuffles.
@@ -113,7 +142,8 @@ impl<A: Compute> RewardModel<A> {
         last
     }
 
-    fn epoch(
+    /// One pass over all `preferences` in batches; `None` if there are none.
+    pub fn epoch(
         &mut self,
         replay: &Replay,
         preferences: &[Preference],
@@ -159,37 +189,42 @@ impl<A: Compute> RewardModel<A> {
 
     /// One gradient step on the sum over members of the mean cross-entropy; each member has its
     /// own batch. Gives that sum and each member's margins Σr̂(right) − Σr̂(left) before the step.
-    pub(crate) fn step(
+    pub fn step(&mut self, replay: &Replay, batches: &[Vec<Preference>]) -> (f64, Vec<Vec<f32>>) {
+        let example = |p: &Preference| Example {
+            pair: p.pair,
+            target: p.label.target(),
+            weight: f32::NAN,
+        };
+        let examples: Vec<Vec<Example>> = batches
+            .iter()
+            .map(|batch| batch.iter().map(example).collect())
+            .collect();
+        let margins = |member: &Mlp<A>, batch: &[Example]| self.aligned(member, replay, batch);
+        let (members, losses, margins) =
+            losses(&self.members, &examples, &self.device, margins, |l, _| {
+                l.mean()
+            });
+        (self.descend(members, losses), margins)
+    }
+
+    /// [`RewardModel::step`] on examples with weights of their own: the loss is the sum over members of
+    /// Σ weight · cross-entropy. Segments may be of any lengths, and share transitions at little cost.
+    pub fn step_weighted(
         &mut self,
         replay: &Replay,
-        batches: &[Vec<Preference>],
+        batches: &[Vec<Example>],
     ) -> (f64, Vec<Vec<f32>>) {
-        let members: Vec<Mlp<A>> = self.members.iter().map(Mlp::tracked).collect();
-        let mut total: Option<Tensor<A, 1>> = None;
-        let mut margins = Vec::with_capacity(members.len());
-        for (member, batch) in members.iter().zip(batches) {
-            let len = batch.first().map_or(0, |p| p.pair.left.len as usize);
-            let sum = |side: fn(&Pair) -> Segment| {
-                let mut rows = Vec::with_capacity(batch.len() * len * self.width());
-                for p in batch {
-                    extend_segment(replay, side(&p.pair), &mut rows);
-                }
-                let r = member.forward(Tensor::from_inner(self.rows(rows))).tanh();
-                r.reshape([batch.len(), len]).sum_dim(1)
-            };
-            let margin = sum(|p| p.right) - sum(|p| p.left);
-            let targets: Vec<f32> = batch.iter().map(|p| p.label.target()).collect();
-            let targets = TensorData::new(targets, [batch.len(), 1]);
-            let target = Tensor::<A, 2>::from_data(targets, &self.device);
-            margins.push(margin.clone().into_data().iter::<f32>().collect());
-            let loss = cross_entropy(margin, target);
-            total = Some(match total {
-                Some(sum) => sum + loss,
-                None => loss,
+        let margins = |member: &Mlp<A>, batch: &[Example]| self.gathered(member, replay, batch);
+        let (members, losses, margins) =
+            losses(&self.members, batches, &self.device, margins, |l, w| {
+                (l * w).sum()
             });
-        }
-        let Some(total) = total else {
-            return (0.0, margins);
+        (self.descend(members, losses), margins)
+    }
+
+    fn descend(&mut self, members: Vec<Mlp<A>>, losses: Option<Tensor<A, 1>>) -> f64 {
+        let Some(total) = losses else {
+            return 0.0;
         };
         let mut grads = total.backward();
         let loss = f64::from(total.inner().into_scalar());
@@ -198,16 +233,107 @@ impl<A: Compute> RewardModel<A> {
             .flat_map(|m| m.take_grads(&mut grads))
             .collect();
         self.adam.step::<A>(&mut self.members, grads);
-        (loss, margins)
+        loss
     }
 
-    /// The mean r̂(s, a) of the ensemble for one transition.
+    /// Σr̂(right) − Σr̂(left) of pairs whose segments have one length, `[pairs, 1]`.
+    fn aligned(&self, member: &Mlp<A>, replay: &Replay, batch: &[Example]) -> Tensor<A, 2> {
+        let len = batch.first().map_or(0, |e| e.pair.left.len as usize);
+        let sum = |side: fn(&Pair) -> Segment| {
+            let mut rows = Vec::with_capacity(batch.len() * len * self.width());
+            for e in batch {
+                extend_segment(replay, side(&e.pair), &mut rows);
+            }
+            let r = member.forward(Tensor::from_inner(self.rows(rows))).tanh();
+            r.reshape([batch.len(), len]).sum_dim(1)
+        };
+        sum(|p| p.right) - sum(|p| p.left)
+    }
+
+    /// The same for segments of any lengths: r̂ of each transition once, gathered and summed.
+    fn gathered(&self, member: &Mlp<A>, replay: &Replay, batch: &[Example]) -> Tensor<A, 2> {
+        let sides = [|p: &Pair| p.right, |p: &Pair| p.left];
+        let longest = batch
+            .iter()
+            .flat_map(|e| sides.map(|side| side(&e.pair).len as usize));
+        let longest = longest.max().unwrap_or(0);
+        let mut place = HashMap::new();
+        let mut rows = Vec::new();
+        let mut gather = sides.map(|side| {
+            let mut gather = Vec::with_capacity(batch.len() * longest);
+            for e in batch {
+                let transitions = transitions(replay, side(&e.pair));
+                let missing = longest - transitions.len();
+                for i in transitions {
+                    let next = place.len() as i64 + 1;
+                    gather.push(*place.entry(i).or_insert_with(|| {
+                        replay.extend_observation_action(i, &mut rows);
+                        next
+                    }));
+                }
+                // Row 0 is nothing.
+                gather.resize(gather.len() + missing, 0);
+            }
+            gather
+        });
+        let r = member.forward(Tensor::from_inner(self.rows(rows))).tanh();
+        let r = Tensor::cat(vec![Tensor::zeros([1, 1], &self.device), r], 0);
+        let mut sum = |side: usize| {
+            let gather = std::mem::take(&mut gather[side]);
+            let count = gather.len();
+            let gather =
+                Tensor::<A, 1, Int>::from_data(TensorData::new(gather, [count]), &self.device);
+            r.clone()
+                .select(0, gather)
+                .reshape([batch.len(), longest])
+                .sum_dim(1)
+        };
+        sum(0) - sum(1)
+    }
+
+    /// Mean and standard deviation (divisor: members) of the members' r̂ for each transition.
+    pub fn opinions(&self, replay: &Replay, indices: &[usize]) -> (Vec<f32>, Vec<f32>) {
+        let mut rows = Vec::with_capacity(indices.len() * self.width());
+        for &i in indices {
+            replay.extend_observation_action(i, &mut rows);
+        }
+        self.spread(rows)
+    }
+
+    fn spread(&self, rows: Vec<f32>) -> (Vec<f32>, Vec<f32>) {
+        let x = self.rows(rows);
+        let r: Vec<Vec<f32>> = self
+            .members
+            .iter()
+            .map(|m| m.forward(x.clone()).tanh().into_data().iter().collect())
+            .collect();
+        let count = r.len() as f32;
+        (0..x.dims()[0])
+            .map(|i| {
+                let mean = r.iter().map(|r| r[i]).sum::<f32>() / count;
+                let square = r.iter().map(|r| (r[i] - mean) * (r[i] - mean)).sum::<f32>();
+                (mean, (square / count).sqrt())
+            })
+            .unzip()
+    }
+
+    /// The policy's reward for one transition.
     pub fn predict(&self, observation: &[f32], action: &[f32]) -> f32 {
         let rows = [observation, action].concat();
-        self.mean(rows).into_data().iter::<f32>().sum()
+        self.rewards(rows).iter().sum()
     }
 
-    /// Rewrites every reward in the replay with the ensemble's mean.
+    /// The policy's reward of each row (s, a): the members' mean, less the penalty on their deviation.
+    fn rewards(&self, rows: Vec<f32>) -> Vec<f32> {
+        if self.penalty == 0.0 {
+            return self.mean(rows).into_data().iter().collect();
+        }
+        let (means, deviations) = self.spread(rows);
+        let both = means.iter().zip(deviations);
+        both.map(|(m, d)| m - self.penalty * d).collect()
+    }
+
+    /// Rewrites every reward in the replay.
     pub fn relabel(&self, replay: &mut Replay) {
         for start in (0..replay.len()).step_by(CHUNK) {
             let end = replay.len().min(start + CHUNK);
@@ -215,12 +341,8 @@ impl<A: Compute> RewardModel<A> {
             for i in start..end {
                 replay.extend_observation_action(i, &mut rows);
             }
-            let means = self.mean(rows).into_data();
-            let column = &mut replay.rewards_mut()[start..end];
-            column
-                .iter_mut()
-                .zip(means.iter::<f32>())
-                .for_each(|(r, m)| *r = m);
+            let rewards = self.rewards(rows);
+            replay.rewards_mut()[start..end].copy_from_slice(&rewards);
         }
     }
 
@@ -230,6 +352,32 @@ impl<A: Compute> RewardModel<A> {
             model: self,
             replay,
         }
+    }
+
+    /// P[right] of each pair by each of these members, a member after the other. All segments must have one
+    /// length.
+    pub fn prefers(&self, replay: &Replay, pairs: &[Pair], members: Range<usize>) -> Vec<f32> {
+        let members = &self.members[members];
+        let mut returns = vec![Vec::with_capacity(2 * pairs.len()); members.len()];
+        let len = pairs.first().map_or(1, |p| p.left.len as usize);
+        for pairs in pairs.chunks((CHUNK / (2 * len)).max(1)) {
+            let mut rows = Vec::with_capacity(2 * pairs.len() * len * self.width());
+            for p in pairs {
+                extend_segment(replay, p.left, &mut rows);
+                extend_segment(replay, p.right, &mut rows);
+            }
+            let x = self.rows(rows);
+            for (member, returns) in members.iter().zip(&mut returns) {
+                let r = member.forward(x.clone()).tanh();
+                let sums = r.reshape([2 * pairs.len(), len]).sum_dim(1).into_data();
+                returns.extend(sums.iter::<f32>());
+            }
+        }
+        returns
+            .iter()
+            .flat_map(|r| r.as_chunks::<2>().0)
+            .map(|[left, right]| 1.0 / (1.0 + (left - right).exp()))
+            .collect()
     }
 
     /// Writes members and optimiser.
@@ -278,47 +426,62 @@ impl<A: Compute> PairScore for Scores<'_, A> {
     }
 
     fn probabilities(&mut self, pairs: &[Pair]) -> Vec<f32> {
-        let mut returns = vec![Vec::with_capacity(2 * pairs.len()); self.members()];
-        let len = pairs.first().map_or(1, |p| p.left.len as usize);
-        for pairs in pairs.chunks((CHUNK / (2 * len)).max(1)) {
-            let mut rows = Vec::with_capacity(2 * pairs.len() * len * self.model.width());
-            for p in pairs {
-                extend_segment(self.replay, p.left, &mut rows);
-                extend_segment(self.replay, p.right, &mut rows);
-            }
-            let x = self.model.rows(rows);
-            for (member, returns) in self.model.members.iter().zip(&mut returns) {
-                let r = member.forward(x.clone()).tanh();
-                let sums = r.reshape([2 * pairs.len(), len]).sum_dim(1).into_data();
-                returns.extend(sums.iter::<f32>());
-            }
-        }
-        returns
-            .iter()
-            .flat_map(|r| r.as_chunks::<2>().0)
-            .map(|[left, right]| 1.0 / (1.0 + (left - right).exp()))
-            .collect()
+        self.model.prefers(self.replay, pairs, 0..self.members())
     }
 }
 
-/// Mean over rows of −t log P[right] − (1−t) log P[left], P\[right\] = sigmoid(margin).
-fn cross_entropy<A: Compute>(margin: Tensor<A, 2>, target: Tensor<A, 2>) -> Tensor<A, 1> {
+/// The sum over members of their batches' reduced cross-entropy, the members it is of, and margins.
+#[expect(clippy::type_complexity, reason = "an intermediate of two callers")]
+fn losses<A: Compute>(
+    members: &[Mlp<Inner<A>>],
+    batches: &[Vec<Example>],
+    device: &A::Device,
+    margin: impl Fn(&Mlp<A>, &[Example]) -> Tensor<A, 2>,
+    reduce: impl Fn(Tensor<A, 2>, Tensor<A, 2>) -> Tensor<A, 1>,
+) -> (Vec<Mlp<A>>, Option<Tensor<A, 1>>, Vec<Vec<f32>>) {
+    let members: Vec<Mlp<A>> = members.iter().map(Mlp::tracked).collect();
+    let mut total: Option<Tensor<A, 1>> = None;
+    let mut margins = Vec::with_capacity(members.len());
+    for (member, batch) in members.iter().zip(batches) {
+        let margin = margin(member, batch);
+        let column = |of: fn(&Example) -> f32| {
+            let values: Vec<f32> = batch.iter().map(of).collect();
+            Tensor::<A, 2>::from_data(TensorData::new(values, [batch.len(), 1]), device)
+        };
+        margins.push(margin.clone().into_data().iter::<f32>().collect());
+        let losses = cross_entropy(margin, column(|e| e.target));
+        let loss = reduce(losses, column(|e| e.weight));
+        total = Some(match total {
+            Some(sum) => sum + loss,
+            None => loss,
+        });
+    }
+    (members, total, margins)
+}
+
+/// Of each row −t log P[right] − (1−t) log P[left], P\[right\] = sigmoid(margin).
+fn cross_entropy<A: Compute>(margin: Tensor<A, 2>, target: Tensor<A, 2>) -> Tensor<A, 2> {
     let right = log_sigmoid(margin.clone());
     let left = log_sigmoid(margin.neg());
     let other = target.clone().neg() + 1.0;
-    (target * right + other * left).mean().neg()
+    (target * right + other * left).neg()
+}
+
+/// Where a segment lies in the replay.
+fn transitions(replay: &Replay, segment: Segment) -> Range<usize> {
+    let first = replay.trajectories().episodes()[segment.trajectory as usize].start;
+    let first = first + segment.start as usize;
+    first..first + segment.len as usize
 }
 
 fn extend_segment(replay: &Replay, segment: Segment, rows: &mut Vec<f32>) {
-    let first = replay.trajectories().episodes()[segment.trajectory as usize].start;
-    let first = first + segment.start as usize;
-    for i in first..first + segment.len as usize {
+    for i in transitions(replay, segment) {
         replay.extend_observation_action(i, rows);
     }
 }
 
 /// A uniform permutation of 0..n (Fisher-Yates).
-fn shuffled(n: usize, rng: &mut Stream) -> Vec<usize> {
+pub(crate) fn shuffled(n: usize, rng: &mut Stream) -> Vec<usize> {
     let mut order: Vec<usize> = (0..n).collect();
     for i in (1..n).rev() {
         order.swap(i, rng.below(i + 1));

@@ -1,5 +1,10 @@
 //! The online methods, one file each.
 
+pub mod cautious;
+pub mod method;
 pub mod pebble;
+pub mod qpa;
 pub mod random;
+pub mod rune;
 pub mod sac;
+pub mod surf;

@@ -23,6 +23,7 @@ use prefbench_oracles::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::method::{Method, Plain};
 use crate::backbone::{Backbone, Streams, check_seed_steps};
 use crate::config::{Checks, ConfigError, Setup, Tier};
 use crate::device::Compute;
@@ -65,10 +66,11 @@ pub struct FeedbackConfig {
     pub schedule: Schedule,
 }
 
-/// Settings of PEBBLE.
+/// Settings of PEBBLE, and of a method `M` on its backbone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PebbleConfig {
+#[serde(bound(serialize = "M: Serialize", deserialize = "M: Method"))]
+pub struct PebbleConfig<M = Plain> {
     /// Steps of uniformly random actions before the first update.
     pub seed_steps: u64,
     /// Steps of unsupervised exploration after them.
@@ -83,9 +85,23 @@ pub struct PebbleConfig {
     pub reward: RewardConfig,
     /// When and what to ask.
     pub feedback: FeedbackConfig,
+    /// The method's own settings; absent where it has none.
+    #[serde(default = "none", skip_serializing_if = "is_none")]
+    pub method: M,
 }
 
-impl PebbleConfig {
+/// Whether a method has no settings.
+fn is_none<M>(_: &M) -> bool {
+    size_of::<M>() == 0
+}
+
+/// A method without settings, from nothing.
+fn none<M: Method>() -> M {
+    serde_json::from_value(serde_json::Value::Null)
+        .expect("a method whose settings were left out has none")
+}
+
+impl<M: Method> PebbleConfig<M> {
     /// Defaults for a task's family and a tier: B-Pref's scripts at the full tier.
     pub fn defaults(setup: &Setup<'_>) -> Self {
         let meta = setup.family == "metaworld";
@@ -111,7 +127,7 @@ impl PebbleConfig {
             sampler: "disagreement".to_owned(),
             schedule: Schedule::Uniform,
         };
-        Self {
+        let mut config = Self {
             seed_steps: if setup.tier == Tier::Smoke {
                 500
             } else {
@@ -138,7 +154,10 @@ impl PebbleConfig {
                 // Short segments and a recent pool say more per label where steps are few.
                 (Tier::Smoke, _) => feedback(2_000, 50, 500, 10, 40),
             },
-        }
+            method: M::defaults(setup),
+        };
+        M::adapt(&mut config, setup);
+        config
     }
 
     /// Refuses values outside their range.
@@ -148,6 +167,7 @@ impl PebbleConfig {
             c.at_least("neighbours", self.neighbours, 1);
             self.sac.check(c);
             self.reward.check(c);
+            self.method.check(c);
             let f = &self.feedback;
             c.at_least("feedback.budget", f.budget, 1);
             c.at_least("feedback.per_session", f.per_session, 1);
@@ -169,7 +189,7 @@ impl PebbleConfig {
     }
 }
 
-impl PebbleConfig {
+impl<M: Method> PebbleConfig<M> {
     /// Also refuses a run that could never hold a feedback session.
     pub fn validate_for(&self, setup: &Setup<'_>, steps: u64) -> Result<(), ConfigError> {
         self.validate()?;
@@ -190,11 +210,11 @@ impl PebbleConfig {
 
 /// What has been asked and answered.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Feedback {
-    asked: usize,
-    sessions: usize,
+pub(super) struct Feedback {
+    pub(super) asked: usize,
+    pub(super) sessions: usize,
     last_session: u64,
-    labels: Vec<Preference>,
+    pub(super) labels: Vec<Preference>,
     #[serde(with = "exact")]
     loss: f64,
     #[serde(with = "exact")]
@@ -202,20 +222,21 @@ struct Feedback {
 }
 
 /// The learner.
-pub struct Pebble<A: Compute> {
-    config: PebbleConfig,
+pub struct Pebble<A: Compute, M: Method = Plain> {
+    pub(super) config: PebbleConfig<M>,
     total_steps: u64,
     sampler: &'static dyn QuerySampler,
-    backbone: Backbone<A>,
+    pub(super) backbone: Backbone<A>,
     entropy: StateEntropy,
-    reward: RewardModel<A>,
-    feedback: Feedback,
+    pub(super) reward: RewardModel<A>,
+    pub(super) feedback: Feedback,
+    pub(super) memory: M::Memory,
 }
 
-impl<A: Compute> Pebble<A> {
+impl<A: Compute, M: Method> Pebble<A, M> {
     /// A fresh learner for a run of `total_steps` environment steps.
     pub fn new(
-        config: PebbleConfig,
+        config: PebbleConfig<M>,
         dims: Dims,
         total_steps: u64,
         seed: u64,
@@ -231,13 +252,15 @@ impl<A: Compute> Pebble<A> {
         let (sac, seed_steps) = (config.sac.clone(), config.seed_steps);
         let mut backbone = Backbone::new(sac, seed_steps, dims, streams, device.clone());
         let init = &mut backbone.streams.init;
+        let reward = RewardModel::new(config.reward.clone(), dims, init, device);
         Ok(Self {
-            reward: RewardModel::new(config.reward.clone(), dims, init, device),
+            reward: reward.penalised(config.method.penalty()),
             total_steps,
             sampler: sampler.sampler,
             backbone,
             entropy: StateEntropy::new(dims.obs, config.neighbours),
             feedback: Feedback::default(),
+            memory: M::Memory::default(),
             config,
         })
     }
@@ -269,9 +292,7 @@ impl<A: Compute> Pebble<A> {
     }
 
     fn learn_reward(&mut self) -> Result<(), LearnError> {
-        let (replay, rng) = (&self.backbone.replay, &mut self.backbone.streams.query);
-        let Some(Fit { loss, accuracy, .. }) = self.reward.fit(replay, &self.feedback.labels, rng)
-        else {
+        let Some(Fit { loss, accuracy, .. }) = M::fit(self) else {
             return Ok(());
         };
         if !loss.is_finite() {
@@ -286,19 +307,19 @@ impl<A: Compute> Pebble<A> {
     }
 }
 
-impl<A: Compute> Policy for Pebble<A> {
+impl<A: Compute, M: Method> Policy for Pebble<A, M> {
     fn act(&mut self, observation: &[f32], mode: Mode, action: &mut [f32]) {
         self.backbone.act(observation, mode, action);
     }
 }
 
-impl<A: Compute> Learner for Pebble<A> {
+impl<A: Compute, M: Method> Learner for Pebble<A, M> {
     fn update(&mut self) -> Result<(), LearnError> {
         if self.backbone.warming_up() {
             return Ok(());
         }
         if self.feedback.sessions > 0 {
-            self.backbone.update(|_, _| {});
+            M::update(self)?;
         } else {
             let entropy = &mut self.entropy;
             self.backbone.update(|batch, replay| {
@@ -328,16 +349,19 @@ impl<A: Compute> Learner for Pebble<A> {
 
     fn save(&self) -> State {
         let mut state = State::default();
-        state.put_algorithm("pebble");
+        state.put_algorithm(M::ID);
         self.backbone.save(&mut state);
         self.entropy.save(&mut state);
         self.reward.save(&mut state);
         state.put_json("feedback", &self.feedback);
+        if size_of::<M::Memory>() > 0 {
+            state.put_json("method", &self.memory);
+        }
         state
     }
 
     fn load(&mut self, state: &State) -> Result<(), StateError> {
-        state.check_algorithm("pebble")?;
+        state.check_algorithm(M::ID)?;
         self.backbone.load(state)?;
         let (rows, dim) = (
             self.trajectories().all_observations(),
@@ -347,11 +371,14 @@ impl<A: Compute> Learner for Pebble<A> {
         self.entropy.load(state, rows)?;
         self.reward.load(state)?;
         self.feedback = state.get_json("feedback")?;
+        if size_of::<M::Memory>() > 0 {
+            self.memory = state.get_json("method")?;
+        }
         Ok(())
     }
 }
 
-impl<A: Compute> Online for Pebble<A> {
+impl<A: Compute, M: Method> Online for Pebble<A, M> {
     fn begin(&mut self, observation: &[f32]) -> Result<(), LearnError> {
         Ok(self.backbone.replay.begin(observation)?)
     }
@@ -382,10 +409,12 @@ impl<A: Compute> Online for Pebble<A> {
         let pool = Pool::recent(replay.trajectories(), f.pool, &self.feedback.labels);
         let mut scores = self.reward.scores(replay);
         let rng = &mut self.backbone.streams.query;
-        match sampler.select(&pool, f.segment, size, &mut scores, rng) {
-            Err(SamplerError::TooShort { .. }) => Ok(Vec::new()),
-            other => Ok(other?),
-        }
+        let pairs = match sampler.select(&pool, f.segment, size, &mut scores, rng) {
+            Err(SamplerError::TooShort { .. }) => return Ok(Vec::new()),
+            other => other?,
+        };
+        M::chosen(self, &pairs)?;
+        Ok(pairs)
     }
 
     fn teach(&mut self, answers: &[(Pair, Option<Label>)]) -> Result<(), LearnError> {
@@ -405,7 +434,7 @@ impl<A: Compute> Online for Pebble<A> {
             self.entropy.forget();
             self.backbone.reset_critics();
             for _ in 0..self.config.reset_updates {
-                self.backbone.update(|_, _| {});
+                M::update(self)?;
             }
         }
         Ok(())

@@ -254,6 +254,12 @@ pub fn small(algorithm: &Algorithm) -> Value {
             "/feedback/every": 40,
             "/feedback/segment": 5,
             "/feedback/pool": 20,
+            "/method/crops": 2,
+            "/method/per_label": 4,
+            "/method/unlabelled": 3,
+            "/method/threshold": 0.5,
+            "/method/crop": 2,
+            "/method/margin": 2,
         }),
     )
 }
