@@ -192,7 +192,13 @@ fn unknown_keys_are_refused_by_name() {
 #[test]
 fn numbers_out_of_range_are_refused_by_name() {
     // These may be 0.
-    let zero = ["/unsupervised_steps", "/reset_updates"];
+    let zero = [
+        "/unsupervised_steps",
+        "/reset_updates",
+        "/method/crops",
+        "/method/crop",
+        "/method/margin",
+    ];
     for algorithm in ALGORITHMS {
         let (settings, mut paths) = (small(algorithm), Vec::new());
         numbers(&settings, "", &mut paths);
