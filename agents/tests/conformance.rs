@@ -248,6 +248,10 @@ fn numbers_out_of_range_are_refused_by_name() {
             ),
             ("/feedback/sampler", json!("unifrom"), "\"uniform\""),
         ] {
+            // Only samplers that ask for disagreement need several members.
+            if path == "/reward/members" && settings["feedback"]["sampler"] == "uniform" {
+                continue;
+            }
             if settings.pointer(path).is_some() {
                 let message = refusal(path, value);
                 assert!(message.contains(key), "{path}: {message}");
