@@ -3,7 +3,8 @@ set -euo pipefail
 prefbench=${PREFBENCH:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/target/release/prefbench}
 test -x "$prefbench" || { echo "no $prefbench; build it, or name it in PREFBENCH" >&2; exit 2; }
 work=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$work"' EXIT
+# Without jobs kill fails, which must not become the drill's own failure.
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
 
 # Eight cells of some seconds each; saved often, so that a kill falls into saving too.
 cat >"$work/drill.toml" <<'TOML'

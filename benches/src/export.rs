@@ -58,7 +58,7 @@ fn to_tensorboard(args: &TensorboardArgs) -> Result<ExitCode> {
     let mut runs: Vec<&Path> = finished.iter().map(|run| run.dir.as_path()).collect();
     for run in &unfinished {
         match &run.why {
-            Why::NotFinished { .. } if run.info.is_some() => runs.push(&run.dir),
+            Why::NotFinished { .. } | Why::Failed(_) if run.info.is_some() => runs.push(&run.dir),
             why => fail(&run.dir, why),
         }
     }

@@ -146,6 +146,7 @@ fn bad_sweeps_are_refused_before_anything_runs() {
         &["cell", "nowhere", "0"],
         &["nowhere", "prefbench sweep"],
     );
+    refused(at, &["merge", "nowhere", "--into", "both"], &["nowhere"]);
     assert_eq!(
         fs::read_dir(at).unwrap().count(),
         1,
@@ -250,6 +251,8 @@ fn a_diverged_run_is_a_result_until_it_is_tried_again() {
     );
     assert!(!text(&again.stderr).contains("before, it failed"));
     assert_eq!(failures(at), before);
+    let told = finish(at, &["export", "tensorboard", "runs", "--out", "tb"]);
+    assert!(told.contains("4 event files written"), "{told}");
 }
 
 fn failures(at: &Path) -> Vec<PathBuf> {

@@ -1,10 +1,11 @@
 //! Writing a file so that after a crash it is either the old one or the new one, never a mixture.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 use crate::Error;
+use crate::eval::complete_lines;
 
 /// Replaces `dir/name` by `bytes`: a temporary file beside it is written, synced and renamed, and
 /// the folder is synced, so the file is durable once this returns.
@@ -41,6 +42,34 @@ pub(crate) fn sync_dir(dir: &Path) -> Result<(), Error> {
             .map_err(Error::io("sync folder", dir))?;
     }
     Ok(())
+}
+
+/// Appends `line`, after removing a last line that a crash cut off.
+pub(crate) fn append_line(path: &Path, line: &str) -> Result<File, Error> {
+    let mut file = File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(path)
+        .map_err(Error::io("open", path))?;
+    let length = file.metadata().map_err(Error::io("read", path))?.len();
+    let mut complete = length;
+    if length > 0 {
+        let mut last = [0];
+        file.seek(std::io::SeekFrom::End(-1))
+            .and_then(|_| file.read_exact(&mut last))
+            .map_err(Error::io("read", path))?;
+        if last != *b"\n" {
+            let bytes = fs::read(path).map_err(Error::io("read", path))?;
+            complete = complete_lines(&bytes).len() as u64;
+            file.set_len(complete).map_err(Error::io("repair", path))?;
+        }
+    }
+    file.seek(std::io::SeekFrom::Start(complete))
+        .and_then(|_| file.write_all(line.as_bytes()))
+        .map_err(Error::io("append to", path))?;
+    Ok(file)
 }
 
 /// Reads `path` if it exists.

@@ -38,28 +38,29 @@ enum Come {
 /// [`Error::Io`] where a folder cannot be listed or written to. What is wrong with a single run is a
 /// conflict.
 pub fn merge(from: &[PathBuf], into: &Path) -> Result<Merged, Error> {
-    Store::open(into)?;
-    let mut merged = Merged::default();
+    let mut runs = Vec::new();
     for root in from {
-        let mut runs = Vec::new();
         for entry in fs::read_dir(root).map_err(Error::io("list", root))? {
             runs.push(entry.map_err(Error::io("list", root))?.path());
         }
-        runs.sort_unstable();
-        for run in runs {
-            let Some(name) = run.file_name().filter(|_| is_run(&run)) else {
-                continue;
-            };
-            let target = into.join(name);
-            match one(&run, into, &target) {
-                Ok(Deed::Copied) => merged.copied.push(target),
-                Ok(Deed::Replaced) => merged.replaced.push(target),
-                Ok(Deed::Kept) => merged.kept += 1,
-                Ok(Deed::Refused(reason)) => merged.conflicts.push((run, reason)),
-                Err(error) => merged.conflicts.push((run, error.to_string())),
-            }
+    }
+    // Only now, for a folder that cannot be read must cost nothing. Of copies the first folder's wins.
+    Store::open(into)?;
+    let mut merged = Merged::default();
+    for run in runs {
+        let Some(name) = run.file_name().filter(|_| is_run(&run)) else {
+            continue;
+        };
+        let target = into.join(name);
+        match one(&run, into, &target) {
+            Ok(Deed::Copied) => merged.copied.push(target),
+            Ok(Deed::Replaced) => merged.replaced.push(target),
+            Ok(Deed::Kept) => merged.kept += 1,
+            Ok(Deed::Refused(reason)) => merged.conflicts.push((run, reason)),
+            Err(error) => merged.conflicts.push((run, error.to_string())),
         }
     }
+    merged.conflicts.sort();
     Ok(merged)
 }
 

@@ -10,8 +10,7 @@
 //! lock               who works on the run; empty when nobody does
 //! ```
 
-use std::fs::{self, File};
-use std::io::{Read, Seek, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -19,8 +18,8 @@ use serde_json::Value;
 
 use crate::checkpoint::{Checkpoint, Generations};
 use crate::claim::{Claim, LOCK};
-use crate::eval::{complete_lines, parse_evals, parse_log};
-use crate::files::{check_name, read_if_there, write_atomic};
+use crate::eval::{parse_evals, parse_log};
+use crate::files::{append_line, check_name, read_if_there, write_atomic};
 use crate::key::canonical_json;
 use crate::{Error, Eval, RunInfo, RunKey};
 
@@ -472,32 +471,4 @@ fn to_json(file: &Path, value: &impl Serialize) -> Result<Vec<u8>, Error> {
         .map_err(|e| Error::corrupt(file, None, e.to_string()))?;
     bytes.push(b'\n');
     Ok(bytes)
-}
-
-/// Appends `line`, after removing a last line that a crash cut off.
-fn append_line(path: &Path, line: &str) -> Result<File, Error> {
-    let mut file = File::options()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(path)
-        .map_err(Error::io("open", path))?;
-    let length = file.metadata().map_err(Error::io("read", path))?.len();
-    let mut complete = length;
-    if length > 0 {
-        let mut last = [0];
-        file.seek(std::io::SeekFrom::End(-1))
-            .and_then(|_| file.read_exact(&mut last))
-            .map_err(Error::io("read", path))?;
-        if last != *b"\n" {
-            let bytes = fs::read(path).map_err(Error::io("read", path))?;
-            complete = complete_lines(&bytes).len() as u64;
-            file.set_len(complete).map_err(Error::io("repair", path))?;
-        }
-    }
-    file.seek(std::io::SeekFrom::Start(complete))
-        .and_then(|_| file.write_all(line.as_bytes()))
-        .map_err(Error::io("append to", path))?;
-    Ok(file)
 }
