@@ -3,9 +3,10 @@
 use burn::backend::Autodiff;
 use burn::tensor::backend::AutodiffBackend;
 use burn_flex::Flex;
-use burn_ndarray::NdArray;
 use prefbench_oracles::UnknownName;
 use serde::{Deserialize, Serialize};
+
+use crate::dense::Dense;
 
 /// Where tensors live and which backend computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,22 +68,14 @@ impl Device {
 }
 
 /// A burn backend with autodiff that learners can run on.
-pub trait Compute: AutodiffBackend<Device: Default, FloatElem = f32> {
-    /// Tensors live in host memory, so hot loops may work on them in place.
-    const HOST: bool;
+pub trait Compute:
+    Dense + AutodiffBackend<InnerBackend: Dense, Device: Default, FloatElem = f32>
+{
 }
 
-impl Compute for Autodiff<Flex> {
-    const HOST: bool = true;
-}
-
-impl Compute for Autodiff<NdArray> {
-    const HOST: bool = true;
-}
-
-#[cfg(feature = "cuda")]
-impl Compute for Autodiff<burn_cuda::Cuda> {
-    const HOST: bool = false;
+impl<A> Compute for A where
+    A: Dense + AutodiffBackend<InnerBackend: Dense, Device: Default, FloatElem = f32>
+{
 }
 
 /// Runs `$build::<Backend>($args)` on the backend named by `$device`.

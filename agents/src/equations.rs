@@ -7,29 +7,30 @@
 #![allow(clippy::unwrap_used)]
 
 use burn::backend::Autodiff;
-use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
 use burn_ndarray::NdArray;
 use prefbench_oracles::{Ending, Label, Pair, PairScore, Preference, Segment, Stream};
 use serde_json::Value;
 
+use crate::dense::Dense;
 use crate::device::Compute;
 use crate::explore::StateEntropy;
 use crate::nets::{Activation, Init, Inner, Linear, Mlp};
-use crate::optim::{Adam, VectorAdam, polyak};
+use crate::optim::{Adam, polyak};
 use crate::replay::{Batch, Dims, Replay, Transition};
 use crate::reward_model::{Example, RewardConfig, RewardModel};
-use crate::sac::{Sac, SacConfig, sample};
+use crate::sac::{Sac, SacConfig, Share, sample};
 use crate::state::State;
 
 const TOLERANCE: f64 = 1e-4;
 const DIMS: Dims = Dims { obs: 5, act: 2 };
 
-/// Flex again, but as a backend whose tensors are not in host memory: the code path of a GPU.
-type Remote = Autodiff<Flex, BalancedCheckpointing>;
+/// A backend whose tensors are said not to be in host memory: the code path of a GPU.
+type Far = NdArray<f32, i32>;
+type Remote = Autodiff<Far>;
 
-impl Compute for Remote {
+impl Dense for Far {
     const HOST: bool = false;
 }
 
@@ -180,7 +181,11 @@ fn sac_updates<A: Compute>() {
             reward: get("reward"),
             bootstrap: get("bootstrap"),
         };
-        sac.update_with(batch, get("next_noise"), get("noise"));
+        sac.update_all(vec![Share {
+            batch,
+            next_noise: get("next_noise"),
+            noise: get("noise"),
+        }]);
 
         let metrics = sac.metrics();
         for name in ["critic_loss", "actor_loss", "alpha_loss"] {
@@ -231,12 +236,12 @@ fn log_prob_is_exact_far_from_zero<A: Compute>() {
         .collect();
     let device = A::Device::default();
     let tensor = |values: Vec<f32>, columns: usize| {
-        Tensor::<Inner<A>, 2>::from_data(TensorData::new(values, [rows, columns]), &device)
+        Tensor::<Inner<A>, 3>::from_data(TensorData::new(values, [1, rows, columns]), &device)
     };
     // The identity as the actor: the observation is (μ, the raw log σ).
     let actor = affine::<A>(2, 2, &[1.0, 0.0, 0.0, 1.0]);
     let (action, log_prob) = sample(&actor, tensor(pairs, 2), tensor(noise, 1));
-    let read = |t: Tensor<Inner<A>, 2>| -> Vec<f64> { t.into_data().iter::<f64>().collect() };
+    let read = |t: Tensor<Inner<A>, 3>| -> Vec<f64> { t.into_data().iter::<f64>().collect() };
     close("action", &read(action), &f64s(&fixture["action"]));
     let (ours, theirs) = (read(log_prob), f64s(&fixture["log_prob"]));
     let mut worst = 0.0f64;
@@ -276,68 +281,65 @@ fn state_entropy() {
 /// tensor path. Copies taken on the way must keep their values: the host path works in place.
 #[test]
 fn both_optimiser_paths_agree_and_leave_copies_alone() {
-    type Host = Autodiff<Flex>;
-    let device = Default::default();
-    let mut rng = Stream::new(5, "init");
-    let sizes = [5, 7, 3];
-    let start = Mlp::<Flex>::new(&sizes, Activation::Relu, Init::Uniform, &mut rng, &device);
-    let values = |net: &Mlp<Flex>| -> Vec<f64> {
-        let numbers = |l: &Linear<Flex>| {
-            [
-                l.weight.to_data().to_vec::<f32>(),
-                l.bias.to_data().to_vec(),
-            ]
-        };
-        let layers = net.layers.iter().flat_map(numbers);
-        layers.flat_map(|v| wide(&v.unwrap())).collect()
-    };
-    let [mut host, mut remote] = [0, 1].map(|_| {
-        let adam = Adam::new(1e-2, [&start]);
-        (start.clone(), start.clone(), adam)
-    });
-    let (mut copies, before) = (Vec::new(), values(&start));
-    for _ in 0..50 {
-        let mut draw = |shape: &[usize]| {
-            let mut numbers = vec![0.0; shape.iter().product()];
-            rng.fill_normal(&mut numbers);
-            TensorData::new(numbers, shape)
-        };
-        let grads: Vec<Linear<Flex>> = sizes
-            .windows(2)
-            .map(|w| Linear {
-                weight: Tensor::from_data(draw(w), &device),
-                bias: Tensor::from_data(draw(&w[1..]), &device),
-            })
-            .collect();
-        host.2.step::<Host>([&mut host.0], grads.clone());
-        polyak::<Host>(&mut host.1, &host.0, 0.05);
-        copies.push((host.0.clone(), values(&host.0)));
-        remote.2.step::<Remote>([&mut remote.0], grads);
-        polyak::<Remote>(&mut remote.1, &remote.0, 0.05);
-    }
-    for (what, ours, theirs) in [("Adam", host.0, remote.0), ("Polyak", host.1, remote.1)] {
-        let (ours, theirs) = (values(&ours), values(&theirs));
-        assert!(
-            theirs.iter().zip(&before).all(|(a, b)| a != b),
-            "{what}: nothing moved"
-        );
-        let error = close(what, &ours, &theirs);
+    let (host, remote) = (fifty_steps::<Flex>(), fifty_steps::<Far>());
+    for (what, i) in [("Adam", 0), ("Polyak", 1)] {
+        let error = close(what, &host[i], &remote[i]);
         println!("{what}: {error:.1e}");
         assert!(error <= 1e-6, "{what}: {error:.1e}");
+    }
+}
+
+/// The parameters, and their average.
+fn fifty_steps<B: Dense>() -> [Vec<f64>; 2] {
+    let device = B::Device::default();
+    let mut rng = Stream::new(5, "init");
+    let sizes = [5, 7, 3];
+    let start = Mlp::<B>::new(&sizes, Activation::Relu, Init::Uniform, &mut rng, &device);
+    let values = |net: &Mlp<B>| -> Vec<f64> {
+        let numbers = net
+            .parameters()
+            .map(|p| p.to_data().iter::<f64>().collect());
+        numbers.flat_map(|v: Vec<f64>| v).collect()
+    };
+    let (mut net, mut target) = (start.clone(), start.clone());
+    let mut adam = Adam::new(1e-2, [&start]);
+    let (mut copies, before) = (Vec::new(), values(&start));
+    for _ in 0..50 {
+        let mut draw = |shape: [usize; 3]| {
+            let mut numbers = vec![0.0; shape.iter().product()];
+            rng.fill_normal(&mut numbers);
+            Tensor::from_data(TensorData::new(numbers, shape), &device)
+        };
+        let grads = sizes.windows(2).map(|w| Linear {
+            weight: draw([1, w[0], w[1]]),
+            bias: draw([1, 1, w[1]]),
+        });
+        adam.step([&mut net], grads);
+        polyak(&mut target, &net, 0.05);
+        copies.push((net.clone(), values(&net)));
+    }
+    let ours = [values(&net), values(&target)];
+    for ours in &ours {
+        assert!(
+            ours.iter().zip(&before).all(|(a, b)| a != b),
+            "nothing moved"
+        );
     }
     assert_eq!(values(&start), before, "the original was overwritten");
     for (copy, at_the_time) in copies {
         assert_eq!(values(&copy), at_the_time, "a copy was overwritten");
     }
+    ours
 }
 
 /// The first step of Adam moves every parameter by the learning rate against its gradient.
 #[test]
 fn adam_starts_with_a_step_of_the_learning_rate() {
     let device = Default::default();
-    let mut x = Tensor::<Flex, 1>::from_floats([1.0, 1.0, 1.0], &device);
-    let mut adam = VectorAdam::new(0.1, &x);
-    adam.step(&mut x, Tensor::from_floats([3.0, -0.02, 0.0], &device));
+    let mut x = Tensor::<Flex, 3>::from_floats([[[1.0, 1.0, 1.0]]], &device);
+    let mut adam = Adam::of(0.1, [&x]);
+    let grad = Tensor::from_floats([[[3.0, -0.02, 0.0]]], &device);
+    adam.step_on([&mut x], [grad]);
     let x: Vec<f64> = x.into_data().iter::<f64>().collect();
     close("one step", &x, &[0.9, 1.1, 1.0]);
 }

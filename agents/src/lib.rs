@@ -9,6 +9,7 @@
 pub mod algorithm;
 pub mod backbone;
 pub mod config;
+pub mod dense;
 pub mod device;
 #[cfg(test)]
 mod equations;

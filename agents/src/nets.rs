@@ -1,5 +1,8 @@
 //! Multi-layer perceptrons whose parameters we own as plain tensors.
 //!
+//! Every parameter has a leading stack dimension S: networks of one shape, such as those of S seeds, in
+//! one batched operation a layer. A network alone is a stack of one.
+//!
 //! Parameters live on the inner (gradient-free) backend; [`Mlp::tracked`] lifts them into the
 //! autodiff graph for one loss, [`Mlp::frozen`] lifts them as constants. Initial values come from
 //! a caller's [`Stream`], never from burn's process-wide generator, so runs in parallel threads
@@ -10,14 +13,17 @@ use prefbench_oracles::Stream;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
+use crate::dense::Dense;
 use crate::state::{State, StateError};
 
 /// The gradient-free backend below an autodiff backend.
 pub type Inner<A> = <A as AutodiffBackend>::InnerBackend;
 
-/// Non-linearity between layers.
+/// Non-linearity after a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
+    /// x: the last layer.
+    None,
     /// max(0, x): the actor and critics.
     Relu,
     /// x if x > 0 else 0.01 x (PyTorch's default slope): the reward model of PEBBLE.
@@ -34,14 +40,14 @@ pub enum Init {
     Uniform,
 }
 
-/// One affine layer; `weight` is `[inputs, outputs]`, `bias` is `[outputs]`.
+/// A stack of affine layers; `weight` is `[S, inputs, outputs]`, `bias` is `[S, 1, outputs]`.
 #[derive(Clone, Debug)]
 pub struct Linear<B: Backend> {
-    pub(crate) weight: Tensor<B, 2>,
-    pub(crate) bias: Tensor<B, 1>,
+    pub(crate) weight: Tensor<B, 3>,
+    pub(crate) bias: Tensor<B, 3>,
 }
 
-/// A stack of affine layers with an activation between them (none after the last).
+/// Affine layers one after another with an activation between them (none after the last).
 #[derive(Clone, Debug)]
 pub struct Mlp<B: Backend> {
     pub(crate) layers: Vec<Linear<B>>,
@@ -49,7 +55,7 @@ pub struct Mlp<B: Backend> {
 }
 
 impl<B: Backend> Mlp<B> {
-    /// A network with layer widths `sizes` = `[inputs, hidden.., outputs]`.
+    /// One network (S = 1) with layer widths `sizes` = `[inputs, hidden.., outputs]`.
     pub fn new(
         sizes: &[usize],
         activation: Activation,
@@ -73,45 +79,102 @@ impl<B: Backend> Mlp<B> {
                         (draw(inputs * outputs), draw(outputs))
                     }
                 };
+                let tensor = |values, rows| {
+                    Tensor::from_data(TensorData::new(values, [1, rows, outputs]), device)
+                };
                 Linear {
-                    weight: Tensor::from_data(TensorData::new(weight, [inputs, outputs]), device),
-                    bias: Tensor::from_data(TensorData::new(bias, [outputs]), device),
+                    weight: tensor(weight, inputs),
+                    bias: tensor(bias, 1),
                 }
             })
             .collect();
         Self { layers, activation }
     }
 
-    /// Outputs `[rows, outputs]` for inputs `[rows, inputs]`.
-    pub fn forward(&self, mut x: Tensor<B, 2>) -> Tensor<B, 2> {
-        let last = self.layers.len() - 1;
-        for (i, layer) in self.layers.iter().enumerate() {
-            x = burn::tensor::module::linear(x, layer.weight.clone(), Some(layer.bias.clone()));
-            if i < last {
-                x = match self.activation {
-                    Activation::Relu => activation::relu(x),
-                    Activation::LeakyRelu => activation::leaky_relu(x, 0.01),
-                };
-            }
+    /// One stack of these, which have one shape.
+    pub fn join(parts: &[&Self]) -> Self {
+        let cat = |of: &dyn Fn(&Self) -> Tensor<B, 3>| {
+            Tensor::cat(parts.iter().map(|p| of(p)).collect(), 0)
+        };
+        let layers = (0..parts[0].layers.len()).map(|i| Linear {
+            weight: cat(&|p| p.layers[i].weight.clone()),
+            bias: cat(&|p| p.layers[i].bias.clone()),
+        });
+        Self {
+            layers: layers.collect(),
+            activation: parts[0].activation,
         }
-        x
     }
 
-    /// Writes every parameter under `name.<layer>.weight` and `name.<layer>.bias`.
+    /// The network in one place of the stack.
+    pub fn slot(&self, slot: usize) -> Self {
+        let layers = self.layers.iter().map(|l| Linear {
+            weight: l.weight.clone().narrow(0, slot, 1),
+            bias: l.bias.clone().narrow(0, slot, 1),
+        });
+        Self {
+            layers: layers.collect(),
+            activation: self.activation,
+        }
+    }
+
+    /// Every parameter, weight and bias layer by layer.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = &Tensor<B, 3>> {
+        self.layers.iter().flat_map(|l| [&l.weight, &l.bias])
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn parameters_mut(&mut self) -> impl Iterator<Item = &mut Tensor<B, 3>> {
+        self.layers
+            .iter_mut()
+            .flat_map(|Linear { weight, bias }| [weight, bias])
+    }
+
+    /// Writes every parameter of a network alone under `name.<layer>.weight` and `name.<layer>.bias`.
     pub fn save(&self, name: &str, state: &mut State) {
-        for (i, layer) in self.layers.iter().enumerate() {
-            state.put_tensor(&format!("{name}.{i}.weight"), layer.weight.clone());
-            state.put_tensor(&format!("{name}.{i}.bias"), layer.bias.clone());
+        for (i, l) in self.layers.iter().enumerate() {
+            state.put_tensor(
+                &format!("{name}.{i}.weight"),
+                l.weight.clone().squeeze_dim::<2>(0),
+            );
+            let bias = l.bias.clone().flatten::<1>(0, 2);
+            state.put_tensor(&format!("{name}.{i}.bias"), bias);
         }
     }
 
     /// Reads what [`Mlp::save`] wrote; shapes must agree with this network's.
     pub fn load(&mut self, name: &str, state: &State) -> Result<(), StateError> {
-        for (i, layer) in self.layers.iter_mut().enumerate() {
-            state.get_tensor(&format!("{name}.{i}.weight"), &mut layer.weight)?;
-            state.get_tensor(&format!("{name}.{i}.bias"), &mut layer.bias)?;
+        for (i, l) in self.layers.iter_mut().enumerate() {
+            let mut weight = l.weight.clone().squeeze_dim::<2>(0);
+            state.get_tensor(&format!("{name}.{i}.weight"), &mut weight)?;
+            l.weight = weight.unsqueeze();
+            let mut bias = l.bias.clone().flatten::<1>(0, 2);
+            state.get_tensor(&format!("{name}.{i}.bias"), &mut bias)?;
+            l.bias = bias.unsqueeze();
         }
         Ok(())
+    }
+}
+
+impl<B: Dense> Mlp<B> {
+    /// Outputs `[rows, outputs]` of a network alone for inputs `[rows, inputs]`.
+    pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        self.forward_stack(x.unsqueeze()).squeeze_dim(0)
+    }
+
+    /// Outputs `[S, rows, outputs]` for inputs `[S, rows, inputs]`; or for `[1, rows, inputs]`, if no
+    /// gradient is to flow into them.
+    pub fn forward_stack(&self, mut x: Tensor<B, 3>) -> Tensor<B, 3> {
+        let last = self.layers.len() - 1;
+        for (i, layer) in self.layers.iter().enumerate() {
+            let activation = if i < last {
+                self.activation
+            } else {
+                Activation::None
+            };
+            x = B::dense(x, layer.weight.clone(), layer.bias.clone(), activation);
+        }
+        x
     }
 }
 
@@ -165,7 +228,7 @@ impl<A: AutodiffBackend> Mlp<A> {
 ///
 /// burn's own gradient takes a reciprocal, which burn-ndarray's SIMD code approximates to 12 bits,
 /// and only where the memory happens to be aligned: not the same bits twice.
-pub(crate) fn log_sigmoid<B: Backend>(x: Tensor<B, 2>) -> Tensor<B, 2> {
+pub(crate) fn log_sigmoid<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
     let value = x.clone().detach();
     let slope = (value.clone() * -0.5).tanh() * 0.5 + 0.5;
     activation::log_sigmoid(value.clone()) + slope * (x - value)

@@ -5,55 +5,79 @@
 //! the same bytes every time), and on CPU backends one pass over host memory does the whole step
 //! in place. Both paths compute Kingma & Ba (2015), algorithm 1, with PyTorch's epsilon 1e-8.
 
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::{Tensor, TensorData, backend::Backend};
 
-use crate::device::Compute;
-use crate::nets::{Inner, Linear, Mlp};
+use crate::dense::Dense;
+use crate::nets::{Linear, Mlp};
 use crate::state::{State, StateError};
 
 const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.999;
 const EPSILON: f32 = 1e-8;
 
-/// First and second moment of one parameter.
+/// First and second moment of a stack of parameters.
 #[derive(Clone, Debug)]
-struct Moments<B: Backend, const D: usize> {
-    m: Tensor<B, D>,
-    v: Tensor<B, D>,
+struct Moments<B: Backend> {
+    m: Tensor<B, 3>,
+    v: Tensor<B, 3>,
 }
 
-impl<B: Backend, const D: usize> Moments<B, D> {
-    fn zeros(like: &Tensor<B, D>) -> Self {
-        Self {
-            m: like.zeros_like(),
-            v: like.zeros_like(),
-        }
-    }
-
-    /// One step on one parameter; `rate` and `root` are the bias-corrected learning rate and
-    /// the square root of the second bias correction.
-    fn step(&mut self, p: &mut Tensor<B, D>, g: Tensor<B, D>, rate: f32, root: f32, host: bool) {
-        if host {
+impl<B: Dense> Moments<B> {
+    /// One step on a stack of parameters.
+    fn step(&mut self, p: &mut Tensor<B, 3>, g: Tensor<B, 3>, rates: &Rates) {
+        if B::HOST {
+            let one = g.dims()[1] * g.dims()[2];
             let g = g.into_data();
+            let g = g.as_slice::<f32>().expect(F32);
             on_host([p, &mut self.m, &mut self.v], |[p, m, v]| {
-                let g = g.as_slice::<f32>().expect(F32);
-                for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
-                    *m = BETA1 * *m + (1.0 - BETA1) * g;
-                    *v = BETA2 * *v + (1.0 - BETA2) * (g * g);
-                    *p -= rate * *m / (v.sqrt() / root + EPSILON);
+                let each = p.chunks_exact_mut(one).zip(m.chunks_exact_mut(one));
+                let each = each.zip(v.chunks_exact_mut(one)).zip(g.chunks_exact(one));
+                for ((((p, m), v), g), &(rate, root)) in each.zip(&rates.0) {
+                    for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
+                        *m = BETA1 * *m + (1.0 - BETA1) * g;
+                        *v = BETA2 * *v + (1.0 - BETA2) * (g * g);
+                        *p -= rate * *m / (v.sqrt() / root + EPSILON);
+                    }
                 }
             });
         } else {
             self.m = self.m.clone() * BETA1 + g.clone() * (1.0 - BETA1);
             self.v = self.v.clone() * BETA2 + g.square() * (1.0 - BETA2);
+            let [rate, root] = rates.tensors::<B>(&p.device());
             *p = p.clone() - self.m.clone() * rate / (self.v.clone().sqrt() / root + EPSILON);
         }
     }
 }
 
+/// The bias-corrected learning rate and the square root of the second bias correction, by slot.
+struct Rates(Vec<(f32, f32)>);
+
+impl Rates {
+    fn new(lr: f32, steps: &[u32]) -> Self {
+        let one = |&steps: &u32| {
+            let t = f64::from(steps);
+            let rate = f64::from(lr) / (1.0 - f64::from(BETA1).powf(t));
+            let root = (1.0 - f64::from(BETA2).powf(t)).sqrt();
+            (rate as f32, root as f32)
+        };
+        Self(steps.iter().map(one).collect())
+    }
+
+    fn tensors<B: Backend>(&self, device: &B::Device) -> [Tensor<B, 3>; 2] {
+        let (rate, root) = self.0.iter().copied().unzip();
+        [rate, root].map(|values| per_slot(values, device))
+    }
+}
+
+/// A number for each slot, `[S, 1, 1]`.
+fn per_slot<B: Backend>(values: Vec<f32>, device: &B::Device) -> Tensor<B, 3> {
+    let slots = values.len();
+    Tensor::from_data(TensorData::new(values, [slots, 1, 1]), device)
+}
+
 /// Runs `f` over the host memory of `N` tensors of one shape, without copying where the backend
 /// gives its buffer away (flex), and puts the results back.
-fn on_host<B: Backend, const D: usize, const N: usize>(
+pub(crate) fn on_host<B: Backend, const D: usize, const N: usize>(
     tensors: [&mut Tensor<B, D>; N],
     f: impl FnOnce([&mut [f32]; N]),
 ) {
@@ -72,135 +96,134 @@ fn on_host<B: Backend, const D: usize, const N: usize>(
 }
 
 /// Every parameter is created as `f32`, and the backends keep it so.
-const F32: &str = "parameters are f32";
+pub(crate) const F32: &str = "parameters are f32";
 
-/// Adam over the layers of one or several networks.
+/// Adam over parameters with a leading stack dimension, each slot with a count of steps of its own.
 #[derive(Clone, Debug)]
 pub struct Adam<B: Backend> {
     lr: f32,
-    steps: u32,
-    moments: Vec<(Moments<B, 2>, Moments<B, 1>)>,
+    steps: Vec<u32>,
+    moments: Vec<Moments<B>>,
 }
 
-impl<B: Backend> Adam<B> {
+impl<B: Dense> Adam<B> {
     /// Fresh state for `networks`, to be stepped in the same order.
     pub fn new<'a>(lr: f64, networks: impl IntoIterator<Item = &'a Mlp<B>>) -> Self {
-        let moments = networks
-            .into_iter()
-            .flat_map(|n| &n.layers)
-            .map(|l| (Moments::zeros(&l.weight), Moments::zeros(&l.bias)))
-            .collect();
+        Self::of(lr, networks.into_iter().flat_map(Mlp::parameters))
+    }
+
+    /// Fresh state for `parameters`, to be stepped in the same order.
+    pub fn of<'a>(lr: f64, parameters: impl IntoIterator<Item = &'a Tensor<B, 3>>) -> Self {
+        let mut slots = 1;
+        let moments = parameters.into_iter().map(|p| {
+            slots = p.dims()[0];
+            Moments {
+                m: p.zeros_like(),
+                v: p.zeros_like(),
+            }
+        });
         Self {
             lr: lr as f32,
-            steps: 0,
-            moments,
+            moments: moments.collect(),
+            steps: vec![0; slots],
         }
     }
 
     /// One step; `grads` holds one entry a layer, networks in the order given to [`Adam::new`].
-    pub fn step<'a, A: Compute<InnerBackend = B>>(
+    pub fn step<'a>(
         &mut self,
         networks: impl IntoIterator<Item = &'a mut Mlp<B>>,
         grads: impl IntoIterator<Item = Linear<B>>,
     ) {
-        self.steps += 1;
-        let (rate, root) = corrections(self.lr, self.steps);
-        let layers = networks.into_iter().flat_map(|n| n.layers.iter_mut());
-        for ((layer, grad), (w, b)) in layers.zip(grads).zip(&mut self.moments) {
-            w.step(&mut layer.weight, grad.weight, rate, root, A::HOST);
-            b.step(&mut layer.bias, grad.bias, rate, root, A::HOST);
+        let parameters = networks.into_iter().flat_map(Mlp::parameters_mut);
+        let grads = grads.into_iter().flat_map(|g| [g.weight, g.bias]);
+        self.step_on(parameters, grads);
+    }
+
+    /// One step on parameters in the order given to [`Adam::of`].
+    pub fn step_on<'a>(
+        &mut self,
+        parameters: impl IntoIterator<Item = &'a mut Tensor<B, 3>>,
+        grads: impl IntoIterator<Item = Tensor<B, 3>>,
+    ) {
+        self.steps.iter_mut().for_each(|steps| *steps += 1);
+        let rates = Rates::new(self.lr, &self.steps);
+        for ((p, g), moments) in parameters.into_iter().zip(grads).zip(&mut self.moments) {
+            moments.step(p, g, &rates);
         }
     }
 
-    /// Writes moments and step count under `name`.
+    /// One state of these, for parameters stacked alike.
+    pub fn join(parts: &[&Self]) -> Self {
+        let cat = |of: &dyn Fn(&Self) -> Tensor<B, 3>| {
+            Tensor::cat(parts.iter().map(|p| of(p)).collect(), 0)
+        };
+        let moments = (0..parts[0].moments.len()).map(|i| Moments {
+            m: cat(&|p| p.moments[i].m.clone()),
+            v: cat(&|p| p.moments[i].v.clone()),
+        });
+        Self {
+            lr: parts[0].lr,
+            steps: parts.iter().flat_map(|p| p.steps.clone()).collect(),
+            moments: moments.collect(),
+        }
+    }
+
+    /// The state of one place of the stack.
+    pub fn slot(&self, slot: usize) -> Self {
+        let moments = self.moments.iter().map(|one| Moments {
+            m: one.m.clone().narrow(0, slot, 1),
+            v: one.v.clone().narrow(0, slot, 1),
+        });
+        Self {
+            lr: self.lr,
+            steps: vec![self.steps[slot]],
+            moments: moments.collect(),
+        }
+    }
+
+    /// Writes moments and step count of a slot alone under `name`.
     pub fn save(&self, name: &str, state: &mut State) {
-        state.put_json(&format!("{name}.steps"), &self.steps);
-        for (i, (w, b)) in self.moments.iter().enumerate() {
-            state.put_tensor(&format!("{name}.{i}.weight.m"), w.m.clone());
-            state.put_tensor(&format!("{name}.{i}.weight.v"), w.v.clone());
-            state.put_tensor(&format!("{name}.{i}.bias.m"), b.m.clone());
-            state.put_tensor(&format!("{name}.{i}.bias.v"), b.v.clone());
+        state.put_json(&format!("{name}.steps"), &self.steps[0]);
+        for (i, one) in self.moments.iter().enumerate() {
+            state.put_tensor(&format!("{name}.{i}.m"), one.m.clone());
+            state.put_tensor(&format!("{name}.{i}.v"), one.v.clone());
         }
     }
 
     /// Reads what [`Adam::save`] wrote.
     pub fn load(&mut self, name: &str, state: &State) -> Result<(), StateError> {
-        self.steps = state.get_json(&format!("{name}.steps"))?;
-        for (i, (w, b)) in self.moments.iter_mut().enumerate() {
-            state.get_tensor(&format!("{name}.{i}.weight.m"), &mut w.m)?;
-            state.get_tensor(&format!("{name}.{i}.weight.v"), &mut w.v)?;
-            state.get_tensor(&format!("{name}.{i}.bias.m"), &mut b.m)?;
-            state.get_tensor(&format!("{name}.{i}.bias.v"), &mut b.v)?;
+        self.steps = vec![state.get_json(&format!("{name}.steps"))?];
+        for (i, one) in self.moments.iter_mut().enumerate() {
+            state.get_tensor(&format!("{name}.{i}.m"), &mut one.m)?;
+            state.get_tensor(&format!("{name}.{i}.v"), &mut one.v)?;
         }
         Ok(())
     }
 }
 
-/// Adam for one vector parameter (SAC's log temperature).
-#[derive(Clone, Debug)]
-pub struct VectorAdam<B: Backend> {
-    lr: f32,
-    steps: u32,
-    moments: Moments<B, 1>,
+/// target <- (1 - tau) target + tau online for one network or a stack, in place on CPU backends.
+pub fn polyak<B: Dense>(target: &mut Mlp<B>, online: &Mlp<B>, tau: f64) {
+    let slots = target.layers[0].weight.dims()[0];
+    polyak_by(target, online, &vec![tau as f32; slots]);
 }
 
-impl<B: Backend> VectorAdam<B> {
-    /// Fresh state for a parameter shaped like `like`.
-    pub fn new(lr: f64, like: &Tensor<B, 1>) -> Self {
-        Self {
-            lr: lr as f32,
-            steps: 0,
-            moments: Moments::zeros(like),
+/// The same with a tau for each slot.
+pub(crate) fn polyak_by<B: Dense>(target: &mut Mlp<B>, online: &Mlp<B>, taus: &[f32]) {
+    for (t, o) in target.parameters_mut().zip(online.parameters()) {
+        if B::HOST {
+            let one = o.dims()[1] * o.dims()[2];
+            let o = o.to_data();
+            let o = o.as_slice::<f32>().expect(F32);
+            on_host([t], |[t]| {
+                let each = t.chunks_exact_mut(one).zip(o.chunks_exact(one));
+                for ((t, o), tau) in each.zip(taus) {
+                    t.iter_mut().zip(o).for_each(|(t, &o)| *t += tau * (o - *t));
+                }
+            });
+        } else {
+            let tau = per_slot::<B>(taus.to_vec(), &t.device());
+            *t = t.clone() + (o.clone() - t.clone()) * tau;
         }
-    }
-
-    /// One step.
-    pub fn step(&mut self, parameter: &mut Tensor<B, 1>, grad: Tensor<B, 1>) {
-        self.steps += 1;
-        let (rate, root) = corrections(self.lr, self.steps);
-        self.moments.step(parameter, grad, rate, root, false);
-    }
-
-    /// Writes moments and step count under `name`.
-    pub fn save(&self, name: &str, state: &mut State) {
-        state.put_json(&format!("{name}.steps"), &self.steps);
-        state.put_tensor(&format!("{name}.m"), self.moments.m.clone());
-        state.put_tensor(&format!("{name}.v"), self.moments.v.clone());
-    }
-
-    /// Reads what [`VectorAdam::save`] wrote.
-    pub fn load(&mut self, name: &str, state: &State) -> Result<(), StateError> {
-        self.steps = state.get_json(&format!("{name}.steps"))?;
-        state.get_tensor(&format!("{name}.m"), &mut self.moments.m)?;
-        state.get_tensor(&format!("{name}.v"), &mut self.moments.v)
-    }
-}
-
-fn corrections(lr: f32, steps: u32) -> (f32, f32) {
-    let t = f64::from(steps);
-    let rate = f64::from(lr) / (1.0 - f64::from(BETA1).powf(t));
-    let root = (1.0 - f64::from(BETA2).powf(t)).sqrt();
-    (rate as f32, root as f32)
-}
-
-/// target <- (1 - tau) target + tau online, in place on CPU backends.
-pub fn polyak<A: Compute>(target: &mut Mlp<Inner<A>>, online: &Mlp<Inner<A>>, tau: f64) {
-    let tau = tau as f32;
-    for (t, o) in target.layers.iter_mut().zip(&online.layers) {
-        mix::<Inner<A>, 2>(&mut t.weight, &o.weight, tau, A::HOST);
-        mix::<Inner<A>, 1>(&mut t.bias, &o.bias, tau, A::HOST);
-    }
-}
-
-fn mix<B: Backend, const D: usize>(t: &mut Tensor<B, D>, o: &Tensor<B, D>, tau: f32, host: bool) {
-    if host {
-        let o = o.to_data();
-        on_host([t], |[t]| {
-            for (t, &o) in t.iter_mut().zip(o.as_slice::<f32>().expect(F32)) {
-                *t += tau * (o - *t);
-            }
-        });
-    } else {
-        *t = t.clone() * (1.0 - tau) + o.clone() * tau;
     }
 }

@@ -232,7 +232,7 @@ impl<A: Compute> RewardModel<A> {
             .into_iter()
             .flat_map(|m| m.take_grads(&mut grads))
             .collect();
-        self.adam.step::<A>(&mut self.members, grads);
+        self.adam.step(&mut self.members, grads);
         loss
     }
 

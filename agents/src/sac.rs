@@ -8,15 +8,19 @@
 //! [−5, 2] by a tanh, the temperature's loss is linear in α (gradient through log α), and the
 //! target critics may be updated every n-th step. Time limits never cut the bootstrap: only
 //! termination does (the batch carries `bootstrap` = 1 − terminated).
+//!
+//! [`Sac`] may hold a stack of S learners of one configuration, in slots that never touch each other
+//! ([`Sac::join`], [`Sac::slot`]); alone, it is a stack of one.
 
 use burn::tensor::{Tensor, TensorData};
 use prefbench_oracles::Stream;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Checks, Setup, Tier};
+use crate::dense::Dense;
 use crate::device::Compute;
 use crate::nets::{Activation, Init, Inner, Mlp, log_sigmoid};
-use crate::optim::{Adam, VectorAdam, polyak};
+use crate::optim::{Adam, polyak_by};
 use crate::replay::{Batch, Dims};
 use crate::state::{State, StateError};
 
@@ -140,30 +144,58 @@ impl SacConfig {
     }
 }
 
-/// The squashed Gaussian policy π(a|s) = tanh(N(μ(s), σ(s))).
-pub(crate) fn sample<B: burn::tensor::backend::Backend>(
+/// The squashed Gaussian policy π(a|s) = tanh(N(μ(s), σ(s))): actions `[S, rows, act]` and their log
+/// densities `[S, rows, 1]`.
+pub(crate) fn sample<B: Dense>(
     actor: &Mlp<B>,
-    state: Tensor<B, 2>,
-    noise: Tensor<B, 2>,
-) -> (Tensor<B, 2>, Tensor<B, 2>) {
-    let actions = noise.dims()[1];
-    let out = actor.forward(state);
-    let mean = out.clone().narrow(1, 0, actions);
-    let squashed = out.narrow(1, actions, actions).tanh();
+    state: Tensor<B, 3>,
+    noise: Tensor<B, 3>,
+) -> (Tensor<B, 3>, Tensor<B, 3>) {
+    let actions = noise.dims()[2];
+    let out = actor.forward_stack(state);
+    let mean = out.clone().narrow(2, 0, actions);
+    let squashed = out.narrow(2, actions, actions).tanh();
     let log_std =
         squashed * (0.5 * (LOG_STD_MAX - LOG_STD_MIN)) + 0.5 * (LOG_STD_MAX + LOG_STD_MIN);
     let pre = mean + log_std.clone().exp() * noise.clone();
     let gauss = noise.square() * -0.5 - log_std - HALF_LOG_TWO_PI;
     // log(1 − tanh²u) = 2 (log 2 − u + log sigmoid(2u)), exact for any u.
     let volume = (log_sigmoid(pre.clone() * 2.0) - pre.clone() + std::f64::consts::LN_2) * 2.0;
-    (pre.tanh(), (gauss - volume).sum_dim(1))
+    (pre.tanh(), (gauss - volume).sum_dim(2))
 }
 
-/// The losses of one update, left on the device until somebody asks.
+/// The losses of one update `[S, 1, 1]`, left on the device until somebody asks.
 struct Losses<A: Compute> {
-    critic: Tensor<Inner<A>, 1>,
-    actor: Tensor<Inner<A>, 1>,
-    alpha: Tensor<Inner<A>, 1>,
+    critic: Tensor<Inner<A>, 3>,
+    actor: Tensor<Inner<A>, 3>,
+    alpha: Tensor<Inner<A>, 3>,
+}
+
+/// What a learner in a stack brings to an update.
+pub(crate) struct Share {
+    /// Its transitions.
+    pub(crate) batch: Batch,
+    /// Policy noise `[rows, act]` of a' in the critics' target.
+    pub(crate) next_noise: Vec<f32>,
+    /// Policy noise `[rows, act]` of a in the actor's loss.
+    pub(crate) noise: Vec<f32>,
+}
+
+impl Share {
+    /// A batch, and noise drawn from `rng`.
+    pub(crate) fn new(batch: Batch, dims: Dims, rng: &mut Stream) -> Self {
+        let mut draw = || {
+            let mut noise = vec![0.0; batch.reward.len() * dims.act];
+            rng.fill_normal(&mut noise);
+            noise
+        };
+        let (next_noise, noise) = (draw(), draw());
+        Self {
+            batch,
+            next_noise,
+            noise,
+        }
+    }
 }
 
 /// The complete state of SAC.
@@ -172,13 +204,15 @@ pub struct Sac<A: Compute> {
     dims: Dims,
     device: A::Device,
     actor: Mlp<Inner<A>>,
-    critics: Vec<Mlp<Inner<A>>>,
-    targets: Vec<Mlp<Inner<A>>>,
-    log_alpha: Tensor<Inner<A>, 1>,
+    critics: [Mlp<Inner<A>>; 2],
+    targets: [Mlp<Inner<A>>; 2],
+    /// `[S, 1, 1]`
+    log_alpha: Tensor<Inner<A>, 3>,
     actor_adam: Adam<Inner<A>>,
     critic_adam: Adam<Inner<A>>,
-    alpha_adam: VectorAdam<Inner<A>>,
-    updates: u32,
+    alpha_adam: Adam<Inner<A>>,
+    /// By slot.
+    updates: Vec<u32>,
     losses: Option<Losses<A>>,
 }
 
@@ -190,11 +224,11 @@ impl<A: Compute> Sac<A> {
         sizes.push(2 * dims.act);
         let actor = Mlp::new(&sizes, Activation::Relu, config.init, rng, &device);
         let critics = Self::fresh_critics(&config, dims, rng, &device);
-        let log_alpha = Tensor::from_data([config.init_temperature.ln() as f32], &device);
+        let log_alpha = Tensor::from_data([[[config.init_temperature.ln() as f32]]], &device);
         Self {
             actor_adam: Adam::new(config.actor_lr, [&actor]),
             critic_adam: Adam::new(config.critic_lr, &critics),
-            alpha_adam: VectorAdam::new(config.alpha_lr, &log_alpha),
+            alpha_adam: Adam::of(config.alpha_lr, [&log_alpha]),
             targets: critics.clone(),
             config,
             dims,
@@ -202,7 +236,7 @@ impl<A: Compute> Sac<A> {
             actor,
             critics,
             log_alpha,
-            updates: 0,
+            updates: vec![0],
             losses: None,
         }
     }
@@ -212,13 +246,73 @@ impl<A: Compute> Sac<A> {
         dims: Dims,
         rng: &mut Stream,
         device: &A::Device,
-    ) -> Vec<Mlp<Inner<A>>> {
+    ) -> [Mlp<Inner<A>>; 2] {
         let mut sizes = vec![dims.obs + dims.act];
         sizes.extend(&config.hidden);
         sizes.push(1);
-        (0..2)
-            .map(|_| Mlp::new(&sizes, Activation::Relu, config.init, rng, device))
-            .collect()
+        [(); 2].map(|()| Mlp::new(&sizes, Activation::Relu, config.init, rng, device))
+    }
+
+    /// One stack of these learners, which have one configuration and have all been updated or none.
+    pub(crate) fn join(parts: &[&Self]) -> Self {
+        let nets = |of: &dyn Fn(&Self) -> &Mlp<Inner<A>>| {
+            Mlp::join(&parts.iter().map(|p| of(p)).collect::<Vec<_>>())
+        };
+        let adam = |of: &dyn Fn(&Self) -> &Adam<Inner<A>>| {
+            Adam::join(&parts.iter().map(|p| of(p)).collect::<Vec<_>>())
+        };
+        let cat = |of: &dyn Fn(&Self) -> Option<Tensor<Inner<A>, 3>>| {
+            let all: Option<Vec<_>> = parts.iter().map(|p| of(p)).collect();
+            all.map(|all| Tensor::cat(all, 0))
+        };
+        let loss = |of: fn(&Losses<A>) -> &Tensor<Inner<A>, 3>| {
+            cat(&|p| p.losses.as_ref().map(|l| of(l).clone()))
+        };
+        let losses = (loss(|l| &l.critic), loss(|l| &l.actor), loss(|l| &l.alpha));
+        Self {
+            config: parts[0].config.clone(),
+            dims: parts[0].dims,
+            device: parts[0].device.clone(),
+            actor: nets(&|p| &p.actor),
+            critics: [nets(&|p| &p.critics[0]), nets(&|p| &p.critics[1])],
+            targets: [nets(&|p| &p.targets[0]), nets(&|p| &p.targets[1])],
+            log_alpha: Tensor::cat(parts.iter().map(|p| p.log_alpha.clone()).collect(), 0),
+            actor_adam: adam(&|p| &p.actor_adam),
+            critic_adam: adam(&|p| &p.critic_adam),
+            alpha_adam: adam(&|p| &p.alpha_adam),
+            updates: parts.iter().flat_map(|p| p.updates.clone()).collect(),
+            losses: match losses {
+                (Some(critic), Some(actor), Some(alpha)) => Some(Losses {
+                    critic,
+                    actor,
+                    alpha,
+                }),
+                _ => None,
+            },
+        }
+    }
+
+    /// The learner in one place of the stack.
+    pub(crate) fn slot(&self, slot: usize) -> Self {
+        let one = |t: &Tensor<Inner<A>, 3>| t.clone().narrow(0, slot, 1);
+        Self {
+            config: self.config.clone(),
+            dims: self.dims,
+            device: self.device.clone(),
+            actor: self.actor.slot(slot),
+            critics: self.critics.each_ref().map(|q| q.slot(slot)),
+            targets: self.targets.each_ref().map(|q| q.slot(slot)),
+            log_alpha: one(&self.log_alpha),
+            actor_adam: self.actor_adam.slot(slot),
+            critic_adam: self.critic_adam.slot(slot),
+            alpha_adam: self.alpha_adam.slot(slot),
+            updates: vec![self.updates[slot]],
+            losses: self.losses.as_ref().map(|l| Losses {
+                critic: one(&l.critic),
+                actor: one(&l.actor),
+                alpha: one(&l.alpha),
+            }),
+        }
     }
 
     /// The settings this learner was built with.
@@ -226,16 +320,17 @@ impl<A: Compute> Sac<A> {
         &self.config
     }
 
-    /// The mean action tanh(μ), or a sample of π with the given noise; `[act]` values in (−1, 1).
-    pub fn act(&self, observation: &[f32], noise: Option<Vec<f32>>) -> Vec<f32> {
-        let state = self.tensor(observation.to_vec(), self.dims.obs);
-        let noise = noise.unwrap_or_else(|| vec![0.0; self.dims.act]);
+    /// The mean action tanh(μ), or a sample of π with the given noise; `[S, act]` values in (−1, 1) for
+    /// observations `[S, obs]`.
+    pub fn act(&self, observations: &[f32], noise: Option<Vec<f32>>) -> Vec<f32> {
+        let state = self.tensor(observations.to_vec(), self.dims.obs);
         // With zero noise the sample is the mean.
+        let noise = noise.unwrap_or_else(|| vec![0.0; self.updates.len() * self.dims.act]);
         let (action, _) = sample(&self.actor, state, self.tensor(noise, self.dims.act));
         action.into_data().iter::<f32>().collect()
     }
 
-    /// See [`crate::Learner::values`].
+    /// See [`crate::Learner::values`]; of a learner alone.
     pub fn values(&self, observations: &[f32], actions: usize) -> Vec<f64> {
         // The same noise for every row, so that a value depends on its row alone.
         let mut noise = vec![0.0; actions * self.dims.act];
@@ -245,8 +340,8 @@ impl<A: Compute> Sac<A> {
         for observation in observations.chunks_exact(self.dims.obs) {
             let state = self.tensor(observation.repeat(actions), self.dims.obs);
             let (action, _) = sample(&self.actor, state.clone(), noise.clone());
-            let state_action = Tensor::cat(vec![state, action], 1);
-            let q = |i: usize| self.critics[i].forward(state_action.clone()).mean();
+            let state_action = Tensor::cat(vec![state, action], 2);
+            let q = |i: usize| self.critics[i].forward_stack(state_action.clone()).mean();
             out.push(f64::from((q(0) + q(1)).into_scalar()) / 2.0);
         }
         out
@@ -256,115 +351,123 @@ impl<A: Compute> Sac<A> {
     ///
     /// `rng` gives the policy noise of the two sampled actions.
     pub fn update(&mut self, batch: Batch, rng: &mut Stream) {
-        let mut draw = || {
-            let mut noise = vec![0.0; batch.reward.len() * self.dims.act];
-            rng.fill_normal(&mut noise);
-            noise
-        };
-        let (next_noise, noise) = (draw(), draw());
-        self.update_with(batch, next_noise, noise);
+        let share = Share::new(batch, self.dims, rng);
+        self.update_all(vec![share]);
     }
 
-    /// [`Sac::update`] with the noise given, `[rows, act]` each: that of a' in the critics' target
-    /// and that of a in the actor's loss.
-    pub(crate) fn update_with(&mut self, batch: Batch, next_noise: Vec<f32>, noise: Vec<f32>) {
-        let state = self.tensor(batch.observation, self.dims.obs);
-        let critic = self.update_critics(
-            self.tensor(batch.observation_action, self.dims.obs + self.dims.act),
-            self.tensor(batch.next_observation, self.dims.obs),
-            self.tensor(batch.reward, 1),
-            self.tensor(batch.bootstrap, 1),
-            self.tensor(next_noise, self.dims.act),
-        );
-        let (actor, log_prob) = self.update_actor(state, self.tensor(noise, self.dims.act));
-        let alpha = self.update_temperature(log_prob);
-        self.updates += 1;
-        if self.updates.is_multiple_of(self.config.target_update_every) {
-            for (target, critic) in self.targets.iter_mut().zip(&self.critics) {
-                polyak::<A>(target, critic, self.config.tau);
+    /// [`Sac::update`] of every slot.
+    pub(crate) fn update_all(&mut self, mut shares: Vec<Share>) {
+        let mut tensor = |columns, of: fn(&mut Share) -> &mut Vec<f32>| {
+            let mut all = std::mem::take(of(&mut shares[0]));
+            for share in &mut shares[1..] {
+                all.append(of(share));
             }
-        }
+            self.tensor(all, columns)
+        };
+        let Dims { obs, act } = self.dims;
+        let state = tensor(obs, |s| &mut s.batch.observation);
+        let state_action = tensor(obs + act, |s| &mut s.batch.observation_action);
+        let next_state = tensor(obs, |s| &mut s.batch.next_observation);
+        let reward = tensor(1, |s| &mut s.batch.reward);
+        let bootstrap = tensor(1, |s| &mut s.batch.bootstrap);
+        let next_noise = tensor(act, |s| &mut s.next_noise);
+        let noise = tensor(act, |s| &mut s.noise);
+
+        let critic = self.update_critics(state_action, next_state, reward, bootstrap, next_noise);
+        let (actor, log_prob) = self.update_actor(state, noise);
+        let alpha = self.update_temperature(log_prob);
         self.losses = Some(Losses {
             critic,
             actor,
             alpha,
         });
+        self.updates.iter_mut().for_each(|updates| *updates += 1);
+        let every = self.config.target_update_every;
+        let taus = self.updates.iter().map(|updates| match updates % every {
+            0 => self.config.tau as f32,
+            _ => 0.0,
+        });
+        let taus: Vec<f32> = taus.collect();
+        if taus.iter().any(|&tau| tau > 0.0) {
+            for (target, critic) in self.targets.iter_mut().zip(&self.critics) {
+                polyak_by(target, critic, &taus);
+            }
+        }
     }
 
     /// J_Q = Σ_i E[(Q_i(s,a) − y)²], y = r + γ (1 − terminated) (min_i Q̄_i(s',a') − α log π(a'|s')).
     fn update_critics(
         &mut self,
-        state_action: Tensor<Inner<A>, 2>,
-        next_state: Tensor<Inner<A>, 2>,
-        reward: Tensor<Inner<A>, 2>,
-        bootstrap: Tensor<Inner<A>, 2>,
-        noise: Tensor<Inner<A>, 2>,
-    ) -> Tensor<Inner<A>, 1> {
+        state_action: Tensor<Inner<A>, 3>,
+        next_state: Tensor<Inner<A>, 3>,
+        reward: Tensor<Inner<A>, 3>,
+        bootstrap: Tensor<Inner<A>, 3>,
+        noise: Tensor<Inner<A>, 3>,
+    ) -> Tensor<Inner<A>, 3> {
         let (action, log_prob) = sample(&self.actor, next_state.clone(), noise);
-        let next = Tensor::cat(vec![next_state, action], 1);
+        let next = Tensor::cat(vec![next_state, action], 2);
         let value = self.targets[0]
-            .forward(next.clone())
-            .min_pair(self.targets[1].forward(next))
-            - log_prob * self.alpha().unsqueeze();
+            .forward_stack(next.clone())
+            .min_pair(self.targets[1].forward_stack(next))
+            - log_prob * self.alpha();
         let y = Tensor::from_inner(reward + bootstrap * value * self.config.discount);
 
         let state_action = Tensor::from_inner(state_action);
-        let critics: Vec<Mlp<A>> = self.critics.iter().map(Mlp::tracked).collect();
+        let critics = self.critics.each_ref().map(Mlp::<A>::tracked);
         let error = |q: &Mlp<A>| {
-            (q.forward(state_action.clone()) - y.clone())
+            (q.forward_stack(state_action.clone()) - y.clone())
                 .square()
-                .mean()
+                .mean_dim(1)
         };
         let loss = error(&critics[0]) + error(&critics[1]);
-        let mut grads = loss.backward();
-        let loss = loss.inner();
+        let mut grads = loss.clone().sum().backward();
         let grads: Vec<_> = critics
             .into_iter()
             .flat_map(|q| q.take_grads(&mut grads))
             .collect();
-        self.critic_adam.step::<A>(&mut self.critics, grads);
-        loss
+        self.critic_adam.step(&mut self.critics, grads);
+        loss.inner()
     }
 
     /// J_π = E[α log π(a|s) − min_i Q_i(s,a)], a ~ π(·|s) reparameterised.
     fn update_actor(
         &mut self,
-        state: Tensor<Inner<A>, 2>,
-        noise: Tensor<Inner<A>, 2>,
-    ) -> (Tensor<Inner<A>, 1>, Tensor<Inner<A>, 2>) {
+        state: Tensor<Inner<A>, 3>,
+        noise: Tensor<Inner<A>, 3>,
+    ) -> (Tensor<Inner<A>, 3>, Tensor<Inner<A>, 3>) {
         let state = Tensor::from_inner(state);
         let actor = Mlp::<A>::tracked(&self.actor);
         let (action, log_prob) = sample(&actor, state.clone(), Tensor::from_inner(noise));
-        let state_action = Tensor::cat(vec![state, action], 1);
-        let q = |i: usize| Mlp::<A>::frozen(&self.critics[i]).forward(state_action.clone());
+        let state_action = Tensor::cat(vec![state, action], 2);
+        let q = |i: usize| Mlp::<A>::frozen(&self.critics[i]).forward_stack(state_action.clone());
         let value = q(0).min_pair(q(1));
-        let alpha = Tensor::from_inner(self.alpha()).unsqueeze();
-        let loss = (log_prob.clone() * alpha - value).mean();
-        let mut grads = loss.backward();
-        let (loss, log_prob) = (loss.inner(), log_prob.inner());
+        let alpha = Tensor::from_inner(self.alpha());
+        let loss = (log_prob.clone() * alpha - value).mean_dim(1);
+        let mut grads = loss.clone().sum().backward();
         let grads = actor.take_grads(&mut grads);
-        self.actor_adam.step::<A>([&mut self.actor], grads);
-        (loss, log_prob)
+        self.actor_adam.step([&mut self.actor], grads);
+        (loss.inner(), log_prob.inner())
     }
 
     /// J(α) = E[α (−log π(a|s) − H̄)], whose derivative by log α is the loss itself.
-    fn update_temperature(&mut self, log_prob: Tensor<Inner<A>, 2>) -> Tensor<Inner<A>, 1> {
+    fn update_temperature(&mut self, log_prob: Tensor<Inner<A>, 3>) -> Tensor<Inner<A>, 3> {
         let target_entropy = -(self.dims.act as f64);
-        let loss = self.alpha() * (log_prob.mean() + target_entropy).neg();
-        self.alpha_adam.step(&mut self.log_alpha, loss.clone());
+        let loss = self.alpha() * (log_prob.mean_dim(1) + target_entropy).neg();
+        self.alpha_adam
+            .step_on([&mut self.log_alpha], [loss.clone()]);
         loss
     }
 
-    /// Draws new critics and targets and forgets the critics' optimiser state.
+    /// Draws new critics and targets and forgets the critics' optimiser state; of a learner alone.
     pub fn reset_critics(&mut self, rng: &mut Stream) {
         self.critics = Self::fresh_critics(&self.config, self.dims, rng, &self.device);
         self.targets = self.critics.clone();
         self.critic_adam = Adam::new(self.config.critic_lr, &self.critics);
     }
 
-    /// Losses of the last update and the temperature.
+    /// Losses of the last update and the temperature; of a learner alone.
     pub fn metrics(&self) -> Vec<(&'static str, f64)> {
-        let read = |t: &Tensor<Inner<A>, 1>| f64::from(t.clone().into_scalar());
+        let read = |t: &Tensor<Inner<A>, 3>| f64::from(t.clone().into_scalar());
         let mut out = vec![("sac.alpha", read(&self.alpha()))];
         if let Some(l) = &self.losses {
             out.push(("sac.critic_loss", read(&l.critic)));
@@ -374,18 +477,18 @@ impl<A: Compute> Sac<A> {
         out
     }
 
-    /// Writes networks, targets, optimisers and temperature.
+    /// Writes networks, targets, optimisers and temperature; of a learner alone.
     pub fn save(&self, state: &mut State) {
         self.actor.save("actor", state);
         for i in 0..2 {
             self.critics[i].save(&format!("critic.{i}"), state);
             self.targets[i].save(&format!("target.{i}"), state);
         }
-        state.put_tensor("log_alpha", self.log_alpha.clone());
+        state.put_tensor("log_alpha", self.log_alpha.clone().flatten::<1>(0, 2));
         self.actor_adam.save("actor.adam", state);
         self.critic_adam.save("critic.adam", state);
         self.alpha_adam.save("alpha.adam", state);
-        state.put_json("sac.updates", &self.updates);
+        state.put_json("sac.updates", &self.updates[0]);
         if let Some(l) = &self.losses {
             state.put_tensor("loss.critic", l.critic.clone());
             state.put_tensor("loss.actor", l.actor.clone());
@@ -400,15 +503,17 @@ impl<A: Compute> Sac<A> {
             self.critics[i].load(&format!("critic.{i}"), state)?;
             self.targets[i].load(&format!("target.{i}"), state)?;
         }
-        state.get_tensor("log_alpha", &mut self.log_alpha)?;
+        let mut log_alpha = self.log_alpha.clone().flatten::<1>(0, 2);
+        state.get_tensor("log_alpha", &mut log_alpha)?;
+        self.log_alpha = log_alpha.unsqueeze();
         self.actor_adam.load("actor.adam", state)?;
         self.critic_adam.load("critic.adam", state)?;
         self.alpha_adam.load("alpha.adam", state)?;
-        self.updates = state.get_json("sac.updates")?;
+        self.updates = vec![state.get_json("sac.updates")?];
         self.losses = None;
-        if self.updates > 0 {
+        if self.updates != [0] {
             let read = |name: &str| {
-                let mut t = Tensor::zeros([1], &self.device);
+                let mut t = Tensor::zeros([1, 1, 1], &self.device);
                 state.get_tensor(name, &mut t).map(|()| t)
             };
             self.losses = Some(Losses {
@@ -420,12 +525,14 @@ impl<A: Compute> Sac<A> {
         Ok(())
     }
 
-    fn alpha(&self) -> Tensor<Inner<A>, 1> {
+    fn alpha(&self) -> Tensor<Inner<A>, 3> {
         self.log_alpha.clone().exp()
     }
 
-    fn tensor(&self, values: Vec<f32>, columns: usize) -> Tensor<Inner<A>, 2> {
-        let rows = values.len() / columns;
-        Tensor::from_data(TensorData::new(values, [rows, columns]), &self.device)
+    /// `[S, rows, columns]`.
+    fn tensor(&self, values: Vec<f32>, columns: usize) -> Tensor<Inner<A>, 3> {
+        let slots = self.updates.len();
+        let shape = [slots, values.len() / columns / slots, columns];
+        Tensor::from_data(TensorData::new(values, shape), &self.device)
     }
 }
