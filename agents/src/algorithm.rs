@@ -9,6 +9,7 @@ use crate::learner::Online;
 use crate::online::method::{Method, Plain};
 use crate::online::{cautious, pebble, qpa, random, rune, sac, surf};
 use crate::replay::Dims;
+use crate::stack::Ticket;
 
 /// Where an algorithm's experience comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub enum Setting {
 }
 
 /// What a learner is built for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Build {
     /// Sizes of observations and actions.
     pub dims: Dims,
@@ -28,6 +29,8 @@ pub struct Build {
     pub seed: u64,
     /// Where to compute.
     pub device: Device,
+    /// A place in a stack of learners of this configuration, each with its own seed, if they share one.
+    pub ticket: Option<Ticket>,
 }
 
 /// A learner, or why there is none.
@@ -139,16 +142,11 @@ pub enum BuildError {
 
 fn build_sac<A: Compute>(config: sac::SacOnlineConfig, b: Build) -> Built {
     config.validate()?;
-    let device = A::Device::default();
-    Ok(Box::new(sac::SacOnline::<A>::new(
-        config, b.dims, b.seed, device,
-    )))
+    Ok(Box::new(sac::SacOnline::<A>::new(config, b)))
 }
 
 fn build_pebble<A: Compute>(config: pebble::PebbleConfig<impl Method>, b: Build) -> Built {
-    let device = A::Device::default();
-    let learner = pebble::Pebble::<A, _>::new(config, b.dims, b.total_steps, b.seed, device)?;
-    Ok(Box::new(learner))
+    Ok(Box::new(pebble::Pebble::<A, _>::new(config, b)?))
 }
 
 fn json<T: Serialize>(config: &T) -> serde_json::Value {

@@ -10,6 +10,7 @@ use crate::device::Compute;
 use crate::learner::{LearnError, Mode};
 use crate::replay::{Batch, Dims, Replay, Transition};
 use crate::sac::{Sac, SacConfig};
+use crate::stack::{Seat, Ticket};
 use crate::state::{State, StateError};
 
 /// The random streams of a learner; each position is part of its state.
@@ -40,7 +41,7 @@ impl Streams {
 /// SAC, its memory, and the count of steps.
 pub struct Backbone<A: Compute> {
     /// The policy learner.
-    pub sac: Sac<A>,
+    pub sac: Seat<A>,
     /// Every transition so far.
     pub replay: Replay,
     /// All randomness.
@@ -49,16 +50,18 @@ pub struct Backbone<A: Compute> {
 }
 
 impl<A: Compute> Backbone<A> {
-    /// A fresh learner that acts at random for its first `seed_steps` steps.
+    /// A fresh learner that acts at random for its first `seed_steps` steps; with a ticket, one of a stack.
     pub fn new(
         config: SacConfig,
         seed_steps: u64,
         dims: Dims,
         mut streams: Streams,
         device: A::Device,
+        ticket: Option<Ticket>,
     ) -> Self {
+        let sac = Sac::new(config, dims, &mut streams.init, device);
         Self {
-            sac: Sac::new(config, dims, &mut streams.init, device),
+            sac: Seat::new(sac, ticket),
             replay: Replay::new(dims),
             streams,
             seed_steps,

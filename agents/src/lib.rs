@@ -21,6 +21,7 @@ pub mod optim;
 pub mod replay;
 pub mod reward_model;
 pub mod sac;
+pub mod stack;
 pub mod state;
 
 pub use algorithm::{ALGORITHMS, Algorithm, Build, BuildError, Setting};
@@ -28,4 +29,5 @@ pub use config::{ConfigError, Setup, TIERS, Tier};
 pub use device::{DEVICES, Device, DeviceError};
 pub use learner::{LearnError, Learner, Mode, Online, Policy};
 pub use replay::{Dims, Transition};
+pub use stack::Ticket;
 pub use state::{State, StateError};

@@ -118,6 +118,19 @@ impl<B: Backend> Mlp<B> {
         }
     }
 
+    /// The same network on another backend.
+    pub(crate) fn moved<C: Backend>(&self, device: &C::Device) -> Mlp<C> {
+        let moved = |t: &Tensor<B, 3>| Tensor::from_data(t.to_data(), device);
+        let layers = self.layers.iter().map(|l| Linear {
+            weight: moved(&l.weight),
+            bias: moved(&l.bias),
+        });
+        Mlp {
+            layers: layers.collect(),
+            activation: self.activation,
+        }
+    }
+
     /// Every parameter, weight and bias layer by layer.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = &Tensor<B, 3>> {
         self.layers.iter().flat_map(|l| [&l.weight, &l.bias])

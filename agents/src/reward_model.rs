@@ -6,14 +6,17 @@
 //! An `Equal` label is the target ½, and does not count towards the accuracy that stops training
 //! (the reference code counts it as "left").
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ops::Range;
 
 use burn::tensor::{Int, Tensor, TensorData};
+use burn_flex::{Flex, FlexDevice};
 use prefbench_oracles::{Label, Pair, PairScore, Preference, Segment, Stream};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Checks;
+use crate::dense::Dense;
 use crate::device::Compute;
 use crate::nets::{Activation, Init, Inner, Mlp, log_sigmoid};
 use crate::optim::Adam;
@@ -86,6 +89,8 @@ pub struct RewardModel<A: Compute> {
     adam: Adam<Inner<A>>,
     /// How many deviations of its members the policy's reward lies below their mean.
     penalty: f32,
+    /// The members in host memory, where the backend's are not: a GPU is slow to ask about one transition.
+    near: OnceCell<Vec<Mlp<Flex>>>,
 }
 
 impl<A: Compute> RewardModel<A> {
@@ -104,6 +109,7 @@ impl<A: Compute> RewardModel<A> {
             device,
             members,
             penalty: 0.0,
+            near: OnceCell::new(),
         }
     }
 
@@ -233,6 +239,7 @@ impl<A: Compute> RewardModel<A> {
             .flat_map(|m| m.take_grads(&mut grads))
             .collect();
         self.adam.step(&mut self.members, grads);
+        self.near.take();
         loss
     }
 
@@ -297,40 +304,19 @@ impl<A: Compute> RewardModel<A> {
         for &i in indices {
             replay.extend_observation_action(i, &mut rows);
         }
-        self.spread(rows)
-    }
-
-    fn spread(&self, rows: Vec<f32>) -> (Vec<f32>, Vec<f32>) {
-        let x = self.rows(rows);
-        let r: Vec<Vec<f32>> = self
-            .members
-            .iter()
-            .map(|m| m.forward(x.clone()).tanh().into_data().iter().collect())
-            .collect();
-        let count = r.len() as f32;
-        (0..x.dims()[0])
-            .map(|i| {
-                let mean = r.iter().map(|r| r[i]).sum::<f32>() / count;
-                let square = r.iter().map(|r| (r[i] - mean) * (r[i] - mean)).sum::<f32>();
-                (mean, (square / count).sqrt())
-            })
-            .unzip()
+        spread(&self.members, &self.rows(rows))
     }
 
     /// The policy's reward for one transition.
     pub fn predict(&self, observation: &[f32], action: &[f32]) -> f32 {
-        let rows = [observation, action].concat();
-        self.rewards(rows).iter().sum()
-    }
-
-    /// The policy's reward of each row (s, a): the members' mean, less the penalty on their deviation.
-    fn rewards(&self, rows: Vec<f32>) -> Vec<f32> {
-        if self.penalty == 0.0 {
-            return self.mean(rows).into_data().iter().collect();
+        let row = [observation, action].concat();
+        if Inner::<A>::HOST {
+            return rewards(&self.members, self.rows(row), self.penalty)[0];
         }
-        let (means, deviations) = self.spread(rows);
-        let both = means.iter().zip(deviations);
-        both.map(|(m, d)| m - self.penalty * d).collect()
+        let near = || self.members.iter().map(|m| m.moved(&FlexDevice)).collect();
+        let x = TensorData::new(row, [1, self.width()]);
+        let x = Tensor::from_data(x, &FlexDevice);
+        rewards(self.near.get_or_init(near), x, self.penalty)[0]
     }
 
     /// Rewrites every reward in the replay.
@@ -341,7 +327,7 @@ impl<A: Compute> RewardModel<A> {
             for i in start..end {
                 replay.extend_observation_action(i, &mut rows);
             }
-            let rewards = self.rewards(rows);
+            let rewards = rewards(&self.members, self.rows(rows), self.penalty);
             replay.rewards_mut()[start..end].copy_from_slice(&rewards);
         }
     }
@@ -393,6 +379,7 @@ impl<A: Compute> RewardModel<A> {
         for (i, m) in self.members.iter_mut().enumerate() {
             m.load(&format!("reward.{i}"), state)?;
         }
+        self.near.take();
         self.adam.load("reward.adam", state)
     }
 
@@ -404,14 +391,32 @@ impl<A: Compute> RewardModel<A> {
         let count = rows.len() / self.width();
         Tensor::from_data(TensorData::new(rows, [count, self.width()]), &self.device)
     }
+}
 
-    fn mean(&self, rows: Vec<f32>) -> Tensor<Inner<A>, 2> {
-        let x = self.rows(rows);
-        let one = |m: &Mlp<Inner<A>>| m.forward(x.clone()).tanh();
-        let first = one(&self.members[0]);
-        let sum = self.members[1..].iter().fold(first, |sum, m| sum + one(m));
-        sum / self.members.len() as f64
+/// The policy's reward of each row (s, a): the members' mean, less the penalty on their deviation.
+fn rewards<B: Dense>(members: &[Mlp<B>], x: Tensor<B, 2>, penalty: f32) -> Vec<f32> {
+    if penalty > 0.0 {
+        let (means, deviations) = spread(members, &x);
+        let both = means.iter().zip(deviations);
+        return both.map(|(m, d)| m - penalty * d).collect();
     }
+    let one = |m: &Mlp<B>| m.forward(x.clone()).tanh();
+    let first = one(&members[0]);
+    let sum = members[1..].iter().fold(first, |sum, m| sum + one(m));
+    (sum / members.len() as f64).into_data().iter().collect()
+}
+
+/// Mean and standard deviation of the members' r̂ for each row.
+fn spread<B: Dense>(members: &[Mlp<B>], x: &Tensor<B, 2>) -> (Vec<f32>, Vec<f32>) {
+    let one = |m: &Mlp<B>| m.forward(x.clone()).tanh().into_data().iter().collect();
+    let r: Vec<Vec<f32>> = members.iter().map(one).collect();
+    let count = r.len() as f32;
+    let moments = |i: usize| {
+        let mean = r.iter().map(|r| r[i]).sum::<f32>() / count;
+        let square = r.iter().map(|r| (r[i] - mean) * (r[i] - mean)).sum::<f32>();
+        (mean, (square / count).sqrt())
+    };
+    (0..x.dims()[0]).map(moments).unzip()
 }
 
 /// The ensemble's opinion of pairs of a replay's segments.

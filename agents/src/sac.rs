@@ -320,6 +320,11 @@ impl<A: Compute> Sac<A> {
         &self.config
     }
 
+    /// Sizes of observations and actions.
+    pub(crate) fn dims(&self) -> Dims {
+        self.dims
+    }
+
     /// The mean action tanh(μ), or a sample of π with the given noise; `[S, act]` values in (−1, 1) for
     /// observations `[S, obs]`.
     pub fn act(&self, observations: &[f32], noise: Option<Vec<f32>>) -> Vec<f32> {

@@ -4,8 +4,8 @@
 
 mod common;
 
-use common::{DEVICES, DIMS, Run, assert_same_state, build, evaluate, small};
-use prefbench_agents::{ALGORITHMS, Algorithm, Build, Device, Setup, State, TIERS, Tier};
+use common::{DEVICES, DIMS, Run, assert_same_state, build, evaluate, seated, small};
+use prefbench_agents::{ALGORITHMS, Algorithm, Build, Device, Setup, State, TIERS, Ticket, Tier};
 use serde_json::{Value, json};
 
 /// Runs a check for every algorithm and device.
@@ -44,6 +44,31 @@ fn the_state_depends_on_the_seed_alone() {
         let what = format!("{} on {device:?}", algorithm.id);
         assert_same_state(&state(1), &state(1), &what);
         assert_ne!(state(1), state(2), "{} on {device:?}", algorithm.id);
+    });
+}
+
+/// Three seeds in a stack that end at different steps, and a ticket that nobody uses: each ends as it does
+/// alone. On these devices to the bit, since a batched product is the products of its parts.
+#[test]
+fn a_stack_of_seeds_equals_its_seeds_alone() {
+    everywhere(|algorithm, settings, device| {
+        let end = |seed, ticket| {
+            let learner = seated(algorithm, settings, seed, device, ticket);
+            let mut run = Run::new(learner);
+            run.run_to(90 + 40 * seed);
+            run.bytes()
+        };
+        let mut tickets = Ticket::book(4);
+        tickets.pop();
+        let stacked: Vec<_> = std::thread::scope(|scope| {
+            let run = |(seed, ticket)| scope.spawn(move || end(seed, Some(ticket)));
+            let runs: Vec<_> = (0..).zip(tickets).map(run).collect();
+            runs.into_iter().map(|run| run.join().unwrap()).collect()
+        });
+        for (seed, stacked) in (0..).zip(stacked) {
+            let what = format!("{} on {device:?}, seed {seed}", algorithm.id);
+            assert_same_state(&end(seed, None), &stacked, &what);
+        }
     });
 }
 
@@ -151,6 +176,7 @@ fn defaults_are_valid_for_every_family_and_tier() {
                     total_steps: 1000,
                     seed: 1,
                     device: Device::Flex,
+                    ticket: None,
                 };
                 let built = (algorithm.build)(&settings, build);
                 built.map(|_| ()).unwrap_or_else(|e| panic!("{what}: {e}"));
@@ -212,6 +238,7 @@ fn numbers_out_of_range_are_refused_by_name() {
                     total_steps: 300,
                     seed: 1,
                     device: Device::Flex,
+                    ticket: None,
                 },
             );
             let Err(refused) = refused else {

@@ -1,7 +1,7 @@
 //! `prefbench cell`: one run in a process of its own. The pool starts these, and so does Slurm.
 
 use std::io::{BufRead, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use prefbench_results::{Error as StoreError, Eval, Store};
+use prefbench_agents::Ticket;
+use prefbench_results::{Error as StoreError, Eval, Run, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::config::RunConfig;
@@ -29,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct CellArgs {
     /// Folder of runs
     out: PathBuf,
-    /// Number of the cell in the folder's sweep [default: a configuration is read from standard input]
+    /// Number of the cell in the folder's sweep [default: configurations are read from standard input]
     index: Option<usize>,
     /// Give a run that failed another try, from its last checkpoint
     #[arg(long)]
@@ -37,6 +38,14 @@ pub struct CellArgs {
 }
 
 /// What a cell tells its parent, one line of JSON each.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Line {
+    /// Place of the run in the list that the parent gave.
+    pub run: usize,
+    pub message: Message,
+}
+
+/// What a run says.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Message {
     Step(Report),
@@ -69,22 +78,44 @@ pub fn cell(args: &CellArgs) -> Result<ExitCode> {
     }
 }
 
-/// A cell whose configuration comes from the parent, who is told all and whose death ends it.
+/// A cell whose configurations come from the parent, who is told all and whose death ends it. Several
+/// are of one configuration but for their seeds, and learn as one stack.
 fn of_parent(args: &CellArgs, stop: &Arc<AtomicBool>) -> Result<ExitCode> {
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
-    let config: RunConfig =
-        serde_json::from_str(&line).context("standard input must hold a run's configuration")?;
-    config.validate()?;
+    let configs: Vec<RunConfig> =
+        serde_json::from_str(&line).context("standard input must hold a list of configurations")?;
+    configs.iter().try_for_each(RunConfig::validate)?;
     let raise = Arc::clone(stop);
     std::thread::spawn(move || {
         // Ends when the parent closes the pipe, or dies.
         let _ = std::io::stdin().lock().read_to_end(&mut Vec::new());
         raise.store(true, Ordering::Relaxed);
     });
-    let parent = Parent(Mutex::new(Instant::now()));
-    let ended = run(&config, args, &parent, stop);
-    parent.tell(&Message::Ended(ended));
+    let mut folders: Vec<_> = configs.iter().map(|config| claim(config, args)).collect();
+    let due = |folder: &Result<Run>| {
+        let ended = folder.as_ref().ok().map(online::ended_before);
+        matches!(ended, Some(Ok(None)))
+    };
+    let count = folders.iter().filter(|folder| due(folder)).count();
+    let mut tickets = match count {
+        0 | 1 => Vec::new(),
+        _ => Ticket::book(count),
+    };
+    std::thread::scope(|scope| {
+        for (run, (config, folder)) in configs.iter().zip(folders.drain(..)).enumerate() {
+            let ticket = due(&folder).then(|| tickets.pop()).flatten();
+            scope.spawn(move || {
+                let parent = Parent {
+                    run,
+                    reported: Mutex::new(Instant::now()),
+                };
+                let ended = folder
+                    .and_then(|mut folder| online::run(config, &mut folder, &parent, stop, ticket));
+                parent.tell(Message::Ended(Ended::from(ended)));
+            });
+        }
+    });
     Ok(ExitCode::SUCCESS)
 }
 
@@ -95,7 +126,9 @@ fn of_sweep(args: &CellArgs, index: usize, stop: &AtomicBool) -> Result<ExitCode
     let display = Display::new(1);
     let progress = display.run(&name, config.steps);
     loop {
-        match run(&config, args, &progress, stop) {
+        let ended = claim(&config, args)
+            .and_then(|mut folder| online::run(&config, &mut folder, &progress, stop, None));
+        match Ended::from(ended) {
             Ended::Held(_) if began.elapsed() < PATIENCE && !stop.load(Ordering::Relaxed) => {
                 std::thread::sleep(Duration::from_secs(1));
             }
@@ -116,40 +149,42 @@ fn of_sweep(args: &CellArgs, index: usize, stop: &AtomicBool) -> Result<ExitCode
     }
 }
 
-fn run(config: &RunConfig, args: &CellArgs, progress: &dyn Progress, stop: &AtomicBool) -> Ended {
-    match claimed(config, &args.out, args.retry_failed, progress, stop) {
-        Ok(outcome) => Ended::With(outcome),
-        Err(error) => match error.downcast_ref() {
-            Some(StoreError::Locked { .. }) => Ended::Held(error.to_string()),
-            cause => Ended::Error {
-                passing: matches!(cause, Some(StoreError::Io { .. })),
-                text: format!("{error:#}"),
+impl From<Result<Outcome>> for Ended {
+    fn from(outcome: Result<Outcome>) -> Self {
+        match outcome {
+            Ok(outcome) => Self::With(outcome),
+            Err(error) => match error.downcast_ref() {
+                Some(StoreError::Locked { .. }) => Self::Held(error.to_string()),
+                cause => Self::Error {
+                    passing: matches!(cause, Some(StoreError::Io { .. })),
+                    text: format!("{error:#}"),
+                },
             },
-        },
+        }
     }
 }
 
-fn claimed(
-    config: &RunConfig,
-    out: &Path,
-    retry: bool,
-    progress: &dyn Progress,
-    stop: &AtomicBool,
-) -> Result<Outcome> {
-    let store = Store::open(out)?;
-    let mut folder = store.run(&config.prefix(), &config.to_json()?)?;
-    if retry {
+/// Takes the run's folder.
+fn claim(config: &RunConfig, args: &CellArgs) -> Result<Run> {
+    let mut folder = Store::open(&args.out)?.run(&config.prefix(), &config.to_json()?)?;
+    if args.retry_failed {
         folder.retry()?;
     }
-    online::run(config, &mut folder, progress, stop)
+    Ok(folder)
 }
 
-/// Standard output, read by the pool; holds when a step was last reported.
-struct Parent(Mutex<Instant>);
+/// Standard output, read by the pool.
+struct Parent {
+    /// Place in the list of configurations.
+    run: usize,
+    /// When a step was last reported.
+    reported: Mutex<Instant>,
+}
 
 impl Parent {
-    fn tell(&self, message: &Message) {
-        if let Ok(line) = serde_json::to_string(message) {
+    fn tell(&self, message: Message) {
+        let run = self.run;
+        if let Ok(line) = serde_json::to_string(&Line { run, message }) {
             // A parent that died must not stop the run from saving itself.
             let _ = writeln!(std::io::stdout().lock(), "{line}");
         }
@@ -158,22 +193,22 @@ impl Parent {
 
 impl Progress for Parent {
     fn step(&self, report: &Report) {
-        let mut last = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        let mut last = self.reported.lock().unwrap_or_else(|e| e.into_inner());
         if last.elapsed() >= REPORT_EVERY {
             *last = Instant::now();
-            self.tell(&Message::Step(report.clone()));
+            self.tell(Message::Step(report.clone()));
         }
     }
 
     fn evaluated(&self, eval: &Eval) {
-        self.tell(&Message::Evaluated(eval.clone()));
+        self.tell(Message::Evaluated(eval.clone()));
     }
 
     fn resumed(&self, step: u64) {
-        self.tell(&Message::Resumed(step));
+        self.tell(Message::Resumed(step));
     }
 
     fn warn(&self, message: &str) {
-        self.tell(&Message::Warning(message.to_owned()));
+        self.tell(Message::Warning(message.to_owned()));
     }
 }

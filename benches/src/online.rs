@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use prefbench_agents::{Build, Dims, LearnError, Mode, Online, State, Transition, algorithm};
+use prefbench_agents::{
+    Build, Dims, LearnError, Mode, Online, State, Ticket, Transition, algorithm,
+};
 use prefbench_envs::{End, Env, EnvError, Field, Snapshot, Step, Task};
 use prefbench_oracles::{Ending, Session, Stream, Teacher, ask};
 use prefbench_results::{Checkpoint, EpisodeResult, Eval, Failure, Run, Status};
@@ -105,19 +107,28 @@ struct Loop {
     env: Option<Snapshot>,
 }
 
-/// Runs (or resumes) one configuration in its folder until it has ended or `stop` is raised.
+/// How a run had ended before, if it had.
+pub fn ended_before(folder: &Run) -> Result<Option<Outcome>> {
+    Ok(match (folder.status(), folder.failure()?) {
+        (Status::Finished, _) => Some(Outcome::FinishedBefore),
+        (Status::Failed, Some(failure)) => Some(Outcome::FailedBefore(failure)),
+        _ => None,
+    })
+}
+
+/// Runs (or resumes) one configuration in its folder until it has ended or `stop` is raised; with a
+/// ticket, as one of a stack.
 pub fn run(
     config: &RunConfig,
     folder: &mut Run,
     progress: &dyn Progress,
     stop: &AtomicBool,
+    ticket: Option<Ticket>,
 ) -> Result<Outcome> {
-    match (folder.status(), folder.failure()?) {
-        (Status::Finished, _) => return Ok(Outcome::FinishedBefore),
-        (Status::Failed, Some(failure)) => return Ok(Outcome::FailedBefore(failure)),
-        _ => {}
+    if let Some(outcome) = ended_before(folder)? {
+        return Ok(outcome);
     }
-    let mut session = OnlineRun::new(config)?;
+    let mut session = OnlineRun::new(config, ticket)?;
     match session.train(folder, progress, stop) {
         Err(error) if is_divergence(&error) => {
             let step = session.state.step;
@@ -143,7 +154,7 @@ struct OnlineRun<'a> {
 }
 
 impl<'a> OnlineRun<'a> {
-    fn new(config: &'a RunConfig) -> Result<Self> {
+    fn new(config: &'a RunConfig, ticket: Option<Ticket>) -> Result<Self> {
         let task = config.task()?;
         let dims = Dims {
             obs: task.spec.obs_dim(),
@@ -154,6 +165,7 @@ impl<'a> OnlineRun<'a> {
             total_steps: config.steps,
             seed: config.seed,
             device: config.device,
+            ticket,
         };
         Ok(Self {
             config,

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, anyhow};
 use prefbench_agents::Device;
 use prefbench_results::Failure;
 
-use crate::cell::{Ended, Message};
+use crate::cell::{Ended, Line, Message};
 use crate::config::RunConfig;
 use crate::online::Outcome;
 use crate::progress::{Counts, Display, Progress, RunProgress};
@@ -39,6 +39,8 @@ pub struct Options<'a> {
     pub gpus: Vec<String>,
     /// Whether runs that failed by their own doing get another try.
     pub retry_failed: bool,
+    /// Runs of one configuration but for their seeds that learn in one process, as one stack; at most.
+    pub stack: usize,
 }
 
 /// What became of the runs.
@@ -54,16 +56,17 @@ pub struct Tally {
     pub stopped: bool,
 }
 
-/// A run on its way.
+/// A process on its way: one run, or a stack of them.
+#[derive(Clone)]
 struct Cell {
-    config: RunConfig,
+    runs: Vec<RunConfig>,
     /// Not before.
     due: Instant,
     /// Deaths since it last came further.
     tries: u32,
     /// The step it was at when it last died.
     reached: u64,
-    /// Since when another process holds it.
+    /// Since when another process holds one of its runs.
     held: Option<Instant>,
 }
 
@@ -94,22 +97,23 @@ struct State {
     total: usize,
     /// Steps made here and the seconds that they took, by task and algorithm.
     speed: BTreeMap<Kind, (u64, f64)>,
-    /// Steps to be made of the runs at work, by slot.
-    left: BTreeMap<usize, (String, String, u64)>,
+    /// Steps to be made of the runs at work, by slot and place in it.
+    left: BTreeMap<(usize, usize), (String, String, u64)>,
 }
 
 /// Runs all of `cells`, in their order, and says what became of them.
 pub fn run(cells: Vec<RunConfig>, options: &Options<'_>) -> Result<Tally> {
+    let total = cells.len();
+    let cells = stacks(cells, options.stack);
     let jobs = options.jobs.clamp(1, cells.len().max(1));
-    let display = Display::new(cells.len());
+    let display = Display::new(total);
     let slots = Arc::new(Slots {
         stop: AtomicBool::new(false),
         children: (0..jobs).map(|_| Mutex::new(None)).collect(),
     });
     stop_on_signal(&slots)?;
-    let total = cells.len();
-    let fresh = |config| Cell {
-        config,
+    let fresh = |runs| Cell {
+        runs,
         due: Instant::now(),
         tries: 0,
         reached: 0,
@@ -138,20 +142,50 @@ pub fn run(cells: Vec<RunConfig>, options: &Options<'_>) -> Result<Tally> {
     Ok(tally)
 }
 
+/// Groups runs that differ in nothing but their seeds, at most `most` together, in the order of their first.
+fn stacks(runs: Vec<RunConfig>, most: usize) -> Vec<Vec<RunConfig>> {
+    let mut stacks: Vec<Vec<RunConfig>> = Vec::new();
+    for run in runs {
+        let alike = |other: &RunConfig| {
+            let seed = other.seed;
+            RunConfig {
+                seed,
+                ..run.clone()
+            } == *other
+        };
+        let open = |stack: &&mut Vec<RunConfig>| stack.len() < most && alike(&stack[0]);
+        match stacks.iter_mut().find(open) {
+            Some(stack) => stack.push(run),
+            None => stacks.push(vec![run]),
+        }
+    }
+    stacks
+}
+
 impl Pool<'_> {
     /// One slot's life: cell after cell.
     fn work(&self, slot: usize) {
         while let Some(mut cell) = self.next() {
-            let name = cell.config.prefix();
-            let progress = self.display.run(&name, cell.config.steps);
-            let ended = match self.is_finished(&cell.config) {
-                true => Ok(Ended::With(Outcome::FinishedBefore)),
-                false => self.drive(slot, &mut cell, &progress),
-            };
-            progress.finish();
-            lock(&self.state).left.remove(&slot);
-            lock(&self.state).running -= 1;
-            self.settle(cell, &name, ended);
+            let (over, runs): (Vec<_>, Vec<_>) =
+                cell.runs.drain(..).partition(|run| self.is_finished(run));
+            let over = over.into_iter().map(|run| {
+                self.display.run(&run.prefix(), run.steps).finish();
+                (run, Ok(Ended::With(Outcome::FinishedBefore)))
+            });
+            let mut ended: Vec<_> = over.collect();
+            if !runs.is_empty() {
+                cell.runs.clone_from(&runs);
+                let bars = runs
+                    .iter()
+                    .map(|run| self.display.run(&run.prefix(), run.steps));
+                let bars: Vec<_> = bars.collect();
+                let how = self.drive(slot, &mut cell, &bars);
+                bars.iter().for_each(RunProgress::finish);
+                ended.extend(runs.into_iter().zip(how));
+            }
+            lock(&self.state).left.retain(|place, _| place.0 != slot);
+            lock(&self.state).running -= ended.len();
+            self.settle(cell, ended);
             self.show();
         }
     }
@@ -172,7 +206,7 @@ impl Pool<'_> {
                 let mut queue = lock(&self.queue);
                 let now = Instant::now();
                 if let Some(i) = queue.iter().position(|cell| cell.due <= now) {
-                    lock(&self.state).running += 1;
+                    lock(&self.state).running += queue[i].runs.len();
                     return queue.remove(i);
                 }
                 // A cell at work may come back; then its own slot takes it again.
@@ -184,76 +218,100 @@ impl Pool<'_> {
         }
     }
 
-    fn settle(&self, mut cell: Cell, name: &str, ended: Result<Ended>) {
-        let again = |mut cell: Cell, wait: Duration| {
-            cell.due = Instant::now() + wait;
-            lock(&self.queue).push_back(cell);
+    /// Notes how the runs of a process ended, and queues those again that may yet come to an end.
+    fn settle(&self, mut cell: Cell, ended: Vec<(RunConfig, Result<Ended>)>) {
+        let broken = |run: &RunConfig, text: String| {
+            lock(&self.state).tally.broken.push((run.prefix(), text));
         };
-        let broken = |text: String| lock(&self.state).tally.broken.push((name.to_owned(), text));
-        match ended {
-            Ok(Ended::With(outcome)) => {
-                // Of runs that had ended before a sweep says nothing.
-                if !matches!(outcome, Outcome::FinishedBefore) || self.display.is_short() {
-                    let dir = self
-                        .options
-                        .out
-                        .join(cell.config.folder().unwrap_or_default());
-                    self.display
-                        .line(&format!("{name}: {outcome}, in {}", dir.display()));
-                }
-                let tally = &mut lock(&self.state).tally;
-                match outcome {
-                    Outcome::Finished | Outcome::FinishedBefore => tally.finished += 1,
-                    Outcome::Failed(why) | Outcome::FailedBefore(why) => {
-                        tally.failed.push((name.to_owned(), why));
-                    }
-                    Outcome::Stopped(_) => {}
-                }
+        let (mut died, mut held) = (Vec::new(), Vec::new());
+        for (run, how) in ended {
+            match how {
+                Ok(Ended::With(outcome)) => self.ended(&run, outcome),
+                Ok(Ended::Held(by)) => held.push((run, by)),
+                Ok(Ended::Error {
+                    text,
+                    passing: false,
+                }) => broken(&run, text),
+                Ok(Ended::Error { text, .. }) => died.push((run, text)),
+                Err(error) => died.push((run, format!("{error:#}"))),
             }
-            Ok(Ended::Held(by)) => {
-                let since = *cell.held.get_or_insert_with(Instant::now);
-                if since.elapsed() < PATIENCE {
-                    again(cell, Duration::from_millis(500));
-                } else {
-                    broken(by);
-                }
-            }
-            Ok(Ended::Error {
-                text,
-                passing: false,
-            }) => broken(text),
-            Ok(Ended::Error { text, .. }) => self.died(cell, text, again, broken),
-            Err(error) => self.died(cell, format!("{error:#}"), again, broken),
         }
-    }
-
-    fn died(
-        &self,
-        mut cell: Cell,
-        why: String,
-        again: impl Fn(Cell, Duration),
-        broken: impl Fn(String),
-    ) {
-        if self.slots.stop.load(Ordering::Relaxed) {
+        let again = |cell: Cell| lock(&self.queue).push_back(cell);
+        if !held.is_empty() {
+            let since = *cell.held.get_or_insert_with(Instant::now);
+            if since.elapsed() < PATIENCE {
+                again(Cell {
+                    runs: held.into_iter().map(|(run, _)| run).collect(),
+                    due: Instant::now() + Duration::from_millis(500),
+                    ..cell.clone()
+                });
+            } else {
+                held.into_iter().for_each(|(run, by)| broken(&run, by));
+            }
+        }
+        if died.is_empty() || self.slots.stop.load(Ordering::Relaxed) {
             return;
         }
         cell.tries += 1;
         if cell.tries < TRIES {
             let wait = Duration::from_secs(1 << cell.tries);
-            let name = cell.config.prefix();
-            let text = format!("{name}: {why}; trying again in {} s", wait.as_secs());
-            self.display.line(&text);
-            again(cell, wait);
+            for (run, why) in &died {
+                let (name, seconds) = (run.prefix(), wait.as_secs());
+                let text = format!("{name}: {why}; trying again in {seconds} s");
+                self.display.line(&text);
+            }
+            again(Cell {
+                runs: died.into_iter().map(|(run, _)| run).collect(),
+                due: Instant::now() + wait,
+                ..cell
+            });
         } else {
-            broken(format!("{why} ({TRIES} times without coming further)"));
+            for (run, why) in died {
+                broken(
+                    &run,
+                    format!("{why} ({TRIES} times without coming further)"),
+                );
+            }
         }
     }
 
-    /// Starts a child for `cell`, relays what it says, and waits for its end.
-    fn drive(&self, slot: usize, cell: &mut Cell, progress: &RunProgress) -> Result<Ended> {
-        let config = &cell.config;
+    fn ended(&self, run: &RunConfig, outcome: Outcome) {
+        // Of runs that had ended before a sweep says nothing.
+        if !matches!(outcome, Outcome::FinishedBefore) || self.display.is_short() {
+            let dir = self.options.out.join(run.folder().unwrap_or_default());
+            let text = format!("{}: {outcome}, in {}", run.prefix(), dir.display());
+            self.display.line(&text);
+        }
+        let tally = &mut lock(&self.state).tally;
+        match outcome {
+            Outcome::Finished | Outcome::FinishedBefore => tally.finished += 1,
+            Outcome::Failed(why) | Outcome::FailedBefore(why) => {
+                tally.failed.push((run.prefix(), why));
+            }
+            Outcome::Stopped(_) => {}
+        }
+    }
+
+    /// Starts a child for `cell`, relays what it says, and waits for its end: how each run ended.
+    fn drive(&self, slot: usize, cell: &mut Cell, bars: &[RunProgress]) -> Vec<Result<Ended>> {
+        let mut ended: Vec<_> = bars.iter().map(|_| None).collect();
+        let end = self.relay(slot, cell, bars, &mut ended);
+        let words = end.unwrap_or_else(|error| format!("{error:#}"));
+        let or_died = |how: Option<Ended>| how.ok_or_else(|| anyhow!(words.clone()));
+        ended.into_iter().map(or_died).collect()
+    }
+
+    /// The same until the child's end, which it describes.
+    fn relay(
+        &self,
+        slot: usize,
+        cell: &mut Cell,
+        bars: &[RunProgress],
+        ended: &mut [Option<Ended>],
+    ) -> Result<String> {
+        let runs = &cell.runs;
         let mut child = self
-            .command(slot, config)
+            .command(slot, &runs[0])
             .spawn()
             .context("cannot start a process")?;
         let mut input = child.stdin.take();
@@ -263,7 +321,7 @@ impl Pool<'_> {
         };
         if let Some(pipe) = &mut input {
             // A child that died already is met below.
-            let _ = writeln!(pipe, "{}", serde_json::to_string(config)?);
+            let _ = writeln!(pipe, "{}", serde_json::to_string(runs)?);
         }
         child.stdin = input;
         *lock(&self.slots.children[slot]) = Some(child);
@@ -275,32 +333,39 @@ impl Pool<'_> {
             let _ = stderr.read_to_string(&mut text);
             text
         });
-        let mut ended = None;
-        let (mut at, mut then) = (0, Instant::now());
+        let mut last = vec![(0, Instant::now()); runs.len()];
         for line in BufReader::new(stdout).lines() {
-            match serde_json::from_str(&line.context("cannot read from a process")?) {
-                Ok(Message::Step(report)) => {
-                    progress.step(&report);
+            let Ok(Line { run, message }) =
+                serde_json::from_str(&line.context("cannot read from a process")?)
+            else {
+                continue;
+            };
+            let Some(bar) = bars.get(run) else { continue };
+            match message {
+                Message::Step(report) => {
+                    bar.step(&report);
+                    let (at, then) = last[run];
                     let made = report.step.saturating_sub(at);
-                    (at, then) = (report.step, self.count(slot, config, at, made, then));
+                    // The runs of a stack share its time.
+                    let took = then.elapsed() / runs.len() as u32;
+                    self.count((slot, run), &runs[run], report.step, made, took);
+                    last[run] = (report.step, Instant::now());
                 }
-                Ok(Message::Evaluated(eval)) => progress.evaluated(&eval),
-                Ok(Message::Resumed(step)) => {
-                    progress.resumed(step);
+                Message::Evaluated(eval) => bar.evaluated(&eval),
+                Message::Resumed(step) => {
+                    bar.resumed(step);
                     if step > cell.reached {
                         (cell.reached, cell.tries) = (step, 0);
                     }
-                    (at, then) = (step, Instant::now());
+                    last[run] = (step, Instant::now());
                 }
-                Ok(Message::Warning(text)) => progress.warn(&text),
-                Ok(Message::Ended(how)) => ended = Some(how),
-                Err(_) => {}
+                Message::Warning(text) => bar.warn(&text),
+                Message::Ended(how) => ended[run] = Some(how),
             }
         }
         let mut child = lock(&self.slots.children[slot]).take();
         let status = child.as_mut().map(Child::wait).transpose()?;
-        let words = last_words.join().unwrap_or_default();
-        ended.ok_or_else(|| anyhow!(death(status, &words)))
+        Ok(death(status, &last_words.join().unwrap_or_default()))
     }
 
     fn command(&self, slot: usize, config: &RunConfig) -> Command {
@@ -327,20 +392,19 @@ impl Pool<'_> {
         command
     }
 
-    /// Notes the pace of a run and refreshes the overall line; returns now.
-    fn count(&self, slot: usize, config: &RunConfig, at: u64, made: u64, then: Instant) -> Instant {
-        let now = Instant::now();
-        let key = (config.task.clone(), config.algorithm.clone());
+    /// Notes the pace of a run at step `at` and refreshes the overall line.
+    fn count(&self, place: (usize, usize), run: &RunConfig, at: u64, made: u64, took: Duration) {
+        let key = (run.task.clone(), run.algorithm.clone());
         {
             let mut state = lock(&self.state);
             let speed = state.speed.entry(key.clone()).or_default();
             speed.0 += made;
-            speed.1 += (now - then).as_secs_f64();
-            let left = config.steps.saturating_sub(at + made);
-            state.left.insert(slot, (key.0, key.1, left));
+            speed.1 += took.as_secs_f64();
+            state
+                .left
+                .insert(place, (key.0, key.1, run.steps.saturating_sub(at)));
         }
         self.show();
-        now
     }
 
     fn show(&self) {
@@ -351,10 +415,8 @@ impl Pool<'_> {
         *shown = Instant::now();
         let waiting: Vec<(String, String, u64)> = lock(&self.queue)
             .iter()
-            .map(|cell| {
-                let config = &cell.config;
-                (config.task.clone(), config.algorithm.clone(), config.steps)
-            })
+            .flat_map(|cell| &cell.runs)
+            .map(|run| (run.task.clone(), run.algorithm.clone(), run.steps))
             .collect();
         let state = lock(&self.state);
         let seconds: Option<f64> = state

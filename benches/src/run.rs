@@ -56,6 +56,9 @@ pub struct Pace {
     /// GPUs for the runs on cuda, in turn [default: those of CUDA_VISIBLE_DEVICES, or all]
     #[arg(long, value_delimiter = ',')]
     gpus: Vec<String>,
+    /// Train up to so many seeds of a configuration in one process, their networks batched: for GPUs
+    #[arg(long, value_name = "SEEDS", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
+    stack_seeds: u32,
     /// Give runs that failed (diverged) another try, from their last checkpoint
     #[arg(long)]
     pub retry_failed: bool,
@@ -73,6 +76,7 @@ impl Pace {
                 given => given.to_vec(),
             },
             retry_failed: self.retry_failed,
+            stack: self.stack_seeds as usize,
         }
     }
 }

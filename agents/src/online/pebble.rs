@@ -24,12 +24,13 @@ use prefbench_oracles::{
 use serde::{Deserialize, Serialize};
 
 use super::method::{Method, Plain};
+use crate::algorithm::Build;
 use crate::backbone::{Backbone, Streams, check_seed_steps};
 use crate::config::{Checks, ConfigError, Setup, Tier};
 use crate::device::Compute;
 use crate::explore::StateEntropy;
 use crate::learner::{LearnError, Learner, Mode, Online, Policy};
-use crate::replay::{Dims, Transition};
+use crate::replay::Transition;
 use crate::reward_model::{Fit, RewardConfig, RewardModel};
 use crate::sac::SacConfig;
 use crate::state::{State, StateError, exact};
@@ -234,28 +235,24 @@ pub struct Pebble<A: Compute, M: Method = Plain> {
 }
 
 impl<A: Compute, M: Method> Pebble<A, M> {
-    /// A fresh learner for a run of `total_steps` environment steps.
-    pub fn new(
-        config: PebbleConfig<M>,
-        dims: Dims,
-        total_steps: u64,
-        seed: u64,
-        device: A::Device,
-    ) -> Result<Self, ConfigError> {
+    /// A fresh learner.
+    pub fn new(config: PebbleConfig<M>, build: Build) -> Result<Self, ConfigError> {
         config.validate()?;
         let sampler = sampler::find(&config.feedback.sampler).map_err(|e| ConfigError {
             key: "agent.feedback.sampler".to_owned(),
             value: config.feedback.sampler.clone(),
             must: e.to_string(),
         })?;
-        let streams = Streams::new(seed);
+        let Build { dims, ticket, .. } = build;
+        let device = A::Device::default();
+        let streams = Streams::new(build.seed);
         let (sac, seed_steps) = (config.sac.clone(), config.seed_steps);
-        let mut backbone = Backbone::new(sac, seed_steps, dims, streams, device.clone());
+        let mut backbone = Backbone::new(sac, seed_steps, dims, streams, device.clone(), ticket);
         let init = &mut backbone.streams.init;
         let reward = RewardModel::new(config.reward.clone(), dims, init, device);
         Ok(Self {
             reward: reward.penalised(config.method.penalty()),
-            total_steps,
+            total_steps: build.total_steps,
             sampler: sampler.sampler,
             backbone,
             entropy: StateEntropy::new(dims.obs, config.neighbours),

@@ -3,11 +3,12 @@
 use prefbench_oracles::Trajectories;
 use serde::{Deserialize, Serialize};
 
+use crate::algorithm::Build;
 use crate::backbone::{Backbone, Streams, check_seed_steps};
 use crate::config::{Checks, ConfigError, Setup, Tier};
 use crate::device::Compute;
 use crate::learner::{LearnError, Learner, Mode, Online, Policy};
-use crate::replay::{Dims, Transition};
+use crate::replay::Transition;
 use crate::sac::SacConfig;
 use crate::state::{State, StateError};
 
@@ -49,14 +50,14 @@ pub struct SacOnline<A: Compute>(Backbone<A>);
 
 impl<A: Compute> SacOnline<A> {
     /// A fresh learner.
-    pub fn new(config: SacOnlineConfig, dims: Dims, seed: u64, device: A::Device) -> Self {
-        let streams = Streams::new(seed);
+    pub fn new(config: SacOnlineConfig, build: Build) -> Self {
         Self(Backbone::new(
             config.sac,
             config.seed_steps,
-            dims,
-            streams,
-            device,
+            build.dims,
+            Streams::new(build.seed),
+            A::Device::default(),
+            build.ticket,
         ))
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used)] // each test file uses its own part
 
-use prefbench_agents::{Algorithm, Build, Device, Dims, Mode, Online, Setup, State, Tier};
+use prefbench_agents::{Algorithm, Build, Device, Dims, Mode, Online, Setup, State, Ticket, Tier};
 use prefbench_agents::{Transition, algorithm};
 use prefbench_oracles::{Ending, Label, Pair, SegmentView, Session, Stream, Teacher};
 use prefbench_oracles::{Trajectories, ask, teacher};
@@ -270,11 +270,23 @@ pub fn build(
     seed: u64,
     device: Device,
 ) -> Box<dyn Online> {
+    seated(algorithm, settings, seed, device, None)
+}
+
+/// The same, as one of a stack.
+pub fn seated(
+    algorithm: &Algorithm,
+    settings: &Value,
+    seed: u64,
+    device: Device,
+    ticket: Option<Ticket>,
+) -> Box<dyn Online> {
     let build = Build {
         dims: DIMS,
         total_steps: 300,
         seed,
         device,
+        ticket,
     };
     (algorithm.build)(settings, build).unwrap()
 }

@@ -132,6 +132,7 @@ fn sac_update(width: usize, batch: usize) -> Workload {
         total_steps: 1,
         seed: 0,
         device: Device::Flex,
+        ticket: None,
     };
     let sac = algorithm::find("sac").expect("registered");
     let mut learner = (sac.build)(&settings, build).expect("the settings are valid");

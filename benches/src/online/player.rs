@@ -21,7 +21,7 @@ pub struct Learnt {
 impl Learnt {
     /// The learner saved in `checkpoint`, read from the run folder `dir`.
     pub fn new(config: &RunConfig, checkpoint: &Checkpoint, dir: &Path) -> Result<Self> {
-        let mut run = OnlineRun::new(config)?;
+        let mut run = OnlineRun::new(config, None)?;
         run.load(checkpoint, dir)?;
         Ok(Self {
             learner: Mutex::new(run.learner),
@@ -61,7 +61,7 @@ pub struct Player<'a>(OnlineRun<'a>);
 impl<'a> Player<'a> {
     /// The policy saved in `checkpoint`, read from the run folder `dir`.
     pub fn new(config: &'a RunConfig, checkpoint: &Checkpoint, dir: &Path) -> Result<Self> {
-        let mut run = OnlineRun::new(config)?;
+        let mut run = OnlineRun::new(config, None)?;
         run.load(checkpoint, dir)?;
         Ok(Self(run))
     }
