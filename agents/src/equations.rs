@@ -40,6 +40,13 @@ macro_rules! on_every_backend {
         mod flex { $(#[test] fn $name() { super::$name::<super::Autodiff<super::Flex>>(); })* }
         mod ndarray { $(#[test] fn $name() { super::$name::<super::Autodiff<super::NdArray>>(); })* }
         mod remote { $(#[test] fn $name() { super::$name::<super::Remote>(); })* }
+        #[cfg(feature = "cuda")]
+        mod cuda { $(#[test] fn $name() {
+            // Passes on a machine without a GPU, where there is nothing to see.
+            if crate::Device::Cuda.check().is_ok() {
+                super::$name::<super::Autodiff<burn_cuda::Cuda>>();
+            }
+        })* }
     };
 }
 

@@ -29,8 +29,9 @@ TRANSITIONS = 20_000
 EPISODE = 500
 
 # SAC
-WIDTH = 256
-BATCH = 256
+WIDTH, BATCH = 256, 256
+WIDE = 1024
+"""Width and batch of `sac-update-wide`."""
 LR = 3e-4
 DISCOUNT = 0.99
 TAU = 0.005
@@ -62,9 +63,9 @@ class Replay:
         """s, a, r, s' and the bootstrap factor: what a batch holds, in this order."""
         return self.obs, self.act, self.reward, self.next_obs, self.bootstrap
 
-    def sample(self):
+    def sample(self, batch=BATCH):
         """A batch drawn uniformly with replacement."""
-        rows = self.rng.integers(0, TRANSITIONS, BATCH)
+        rows = self.rng.integers(0, TRANSITIONS, batch)
         return [column[rows] for column in self.columns()]
 
 
@@ -78,11 +79,11 @@ def init_mlp(rng, sizes):
     return layers
 
 
-def init_sac(seed=0):
+def init_sac(seed=0, width=WIDTH):
     """Initial weights: the actor, and two critics."""
     rng = np.random.default_rng(seed)
-    actor = init_mlp(rng, [OBS, WIDTH, WIDTH, 2 * ACT])
-    critics = [init_mlp(rng, [OBS + ACT, WIDTH, WIDTH, 1]) for _ in range(2)]
+    actor = init_mlp(rng, [OBS, width, width, 2 * ACT])
+    critics = [init_mlp(rng, [OBS + ACT, width, width, 1]) for _ in range(2)]
     return actor, critics
 
 

@@ -84,6 +84,10 @@ WORKLOADS = {
         torch("PyTorch eager", "sac_torch.py", "torch-eager"),
         torch("PyTorch optimised", "sac_torch.py", "torch-optimised"),
     ),
+    "sac-update-wide": (
+        torch("PyTorch eager", "sac_torch.py", "torch-eager-wide"),
+        torch("PyTorch optimised", "sac_torch.py", "torch-optimised-wide"),
+    ),
     "reward-update": (
         torch("PyTorch eager", "reward_torch.py", "update-torch-eager"),
         torch("PyTorch optimised", "reward_torch.py", "update-torch-optimised"),

@@ -30,12 +30,12 @@ def mlp(layers):
 
 
 class Sac:
-    def __init__(self, actor, critics, optimised):
+    def __init__(self, actor, critics, optimised, device="cpu"):
         self.optimised = optimised
-        self.actor = mlp(actor)
-        self.critics = nn.ModuleList(mlp(c) for c in critics)
-        self.targets = nn.ModuleList(mlp(c) for c in critics).requires_grad_(False)
-        self.log_alpha = torch.zeros(1, requires_grad=True)
+        self.actor = mlp(actor).to(device)
+        self.critics = nn.ModuleList(mlp(c) for c in critics).to(device)
+        self.targets = nn.ModuleList(mlp(c) for c in critics).requires_grad_(False).to(device)
+        self.log_alpha = torch.zeros(1, requires_grad=True, device=device)
         adam = lambda parameters: torch.optim.Adam(parameters, lr=LR, fused=optimised or None)
         self.critic_adam = adam(self.critics.parameters())
         self.actor_adam = adam(self.actor.parameters())
@@ -95,13 +95,13 @@ class Sac:
         adam.step()
 
 
-def updates(optimised):
-    sac = Sac(*common.init_sac(), optimised)
+def updates(optimised, width=common.WIDTH, rows=common.BATCH):
+    sac = Sac(*common.init_sac(width=width), optimised)
     replay = common.Replay()
 
     def work():
-        batch = [torch.from_numpy(column) for column in replay.sample()]
-        sac.update(batch, torch.randn(common.BATCH, ACT), torch.randn(common.BATCH, ACT))
+        batch = [torch.from_numpy(column) for column in replay.sample(rows)]
+        sac.update(batch, torch.randn(rows, ACT), torch.randn(rows, ACT))
 
     return Work(work)
 
@@ -109,6 +109,8 @@ def updates(optimised):
 IMPLEMENTATIONS = {
     "torch-eager": lambda: updates(False),
     "torch-optimised": lambda: updates(True),
+    "torch-eager-wide": lambda: updates(False, common.WIDE, common.WIDE),
+    "torch-optimised-wide": lambda: updates(True, common.WIDE, common.WIDE),
 }
 
 if __name__ == "__main__":

@@ -9,7 +9,11 @@ use prefbench_oracles::{Trajectories, ask, teacher};
 use serde_json::{Value, json};
 
 pub const DIMS: Dims = Dims { obs: 3, act: 2 };
-pub const DEVICES: [Device; 2] = [Device::Flex, Device::Ndarray];
+/// Every device that can be used here.
+pub fn devices() -> impl Iterator<Item = Device> {
+    let usable = |device: &Device| device.check().is_ok();
+    prefbench_agents::DEVICES.iter().copied().filter(usable)
+}
 
 /// A point on a line, to be held at 0: the first action moves it, the second does nothing.
 /// The reward is −|x| (times a scale). Episodes end by the clock, every third one as if terminated.
@@ -308,6 +312,15 @@ pub fn assert_same_state(ours: &[u8], theirs: &[u8], what: &str) {
     if ours == theirs {
         return;
     }
+    let differ = differences(ours, theirs).into_iter();
+    let differ: Vec<String> = differ
+        .map(|(name, far)| format!("{name} by {far:.1e}"))
+        .collect();
+    panic!("{what}: {}", differ.join(", "));
+}
+
+/// The tensors in which two states differ, and how far at most.
+pub fn differences(ours: &[u8], theirs: &[u8]) -> Vec<(String, f32)> {
     let tensors = |bytes: &[u8]| -> Vec<(String, Vec<f32>)> {
         let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
         let (header, data) = bytes[8..].split_at(length);
@@ -320,14 +333,12 @@ pub fn assert_same_state(ours: &[u8], theirs: &[u8], what: &str) {
         };
         header.as_object().unwrap().iter().map(read).collect()
     };
-    let differ: Vec<String> = tensors(ours)
-        .into_iter()
-        .zip(tensors(theirs))
-        .filter(|(a, b)| a != b)
-        .map(|((name, a), (_, b))| {
-            let far = a.iter().zip(&b).map(|(a, b)| (a - b).abs());
-            format!("{name} by {:.1e}", far.fold(0.0, f32::max))
-        })
-        .collect();
-    panic!("{what}: {}", differ.join(", "));
+    let far = |a: &[f32], b: &[f32]| {
+        let each = a.iter().zip(b).map(|(a, b)| (a - b).abs());
+        each.fold(0.0, f32::max)
+    };
+    let both = tensors(ours).into_iter().zip(tensors(theirs));
+    both.filter(|(a, b)| a != b)
+        .map(|((name, a), (_, b))| (name, far(&a, &b)))
+        .collect()
 }

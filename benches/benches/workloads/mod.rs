@@ -9,7 +9,7 @@ use prefbench_agents::device::Cpu;
 use prefbench_agents::explore::StateEntropy;
 use prefbench_agents::replay::Replay;
 use prefbench_agents::reward_model::{RewardConfig, RewardModel};
-use prefbench_agents::{Build, Device, Dims, State, Transition, algorithm};
+use prefbench_agents::{Build, Device, Dims, State, Ticket, Transition, algorithm};
 use prefbench_envs::{self as envs, End, Env, Task};
 use prefbench_oracles::{
     Ending, Label, NoScores, Pair, Pool, Preference, Segment, Stream, Trajectories, sampler,
@@ -35,6 +35,7 @@ pub const WORKLOADS: &[(&str, &str)] = &[
     ("env-step", "control steps of a task (hopper)"),
     ("reset", "resets of a task (hopper)"),
     ("sac-update", "updates, 2x256, batch 256"),
+    ("sac-update-wide", "updates, 2x1024, batch 1024"),
     (
         "reward-update",
         "gradient steps, 3 members 3x256, 128 pairs of 50 steps",
@@ -65,7 +66,8 @@ pub fn build(name: &str) -> Option<Workload> {
     match name.split_once(':').unwrap_or((name, "")) {
         ("env-step", task) => Some(env_step(named(task)?)),
         ("reset", task) => Some(reset(named(task)?)),
-        ("sac-update", "") => Some(sac_update(256, 256)),
+        ("sac-update", "") => Some(sac_update(256, 256, Device::Flex, None)),
+        ("sac-update-wide", "") => Some(sac_update(1024, 1024, Device::Flex, None)),
         ("reward-update", "") => Some(reward_update()),
         ("relabel", "") => Some(relabel()),
         ("k-center", "") => Some(k_center(1.0)),
@@ -118,7 +120,7 @@ fn reset(task: &Task) -> Workload {
 }
 
 /// One update of the registered `sac`: gather, critics, actor, temperature and targets.
-fn sac_update(width: usize, batch: usize) -> Workload {
+pub fn sac_update(width: usize, batch: usize, device: Device, ticket: Option<Ticket>) -> Workload {
     let settings = json!({
         "seed_steps": 1,
         "sac": {
@@ -131,8 +133,8 @@ fn sac_update(width: usize, batch: usize) -> Workload {
         dims: DIMS,
         total_steps: 1,
         seed: 0,
-        device: Device::Flex,
-        ticket: None,
+        device,
+        ticket,
     };
     let sac = algorithm::find("sac").expect("registered");
     let mut learner = (sac.build)(&settings, build).expect("the settings are valid");
