@@ -7,7 +7,7 @@ use crate::config::{ConfigError, Setup};
 use crate::device::{Compute, Device, DeviceError, on_device};
 use crate::learner::Online;
 use crate::online::method::{Method, Plain};
-use crate::online::{cautious, pebble, qpa, random, rune, sac, surf};
+use crate::online::{cautious, pebble, qpa, random, rime, rune, sac, surf};
 use crate::replay::Dims;
 
 /// Where an algorithm's experience comes from.
@@ -83,6 +83,7 @@ pub const ALGORITHMS: &[Algorithm] = &[
     ),
     on_pebble::<rune::Rune>("RUNE: PEBBLE that explores where its reward ensemble disagrees"),
     on_pebble::<qpa::Qpa>("QPA: PEBBLE that asks about, and replays, what the policy does now"),
+    on_pebble::<rime::Rime>("RIME: PEBBLE that learns only from labels it can believe"),
     on_pebble::<cautious::Cautious>("PEBBLE on the ensemble's mean reward less its deviation"),
 ];
 

@@ -97,6 +97,11 @@ impl<B: Backend> Adam<B> {
         }
     }
 
+    /// From now on the learning rate; a saved state does not hold it.
+    pub fn set_lr(&mut self, lr: f64) {
+        self.lr = lr as f32;
+    }
+
     /// One step; `grads` holds one entry a layer, networks in the order given to [`Adam::new`].
     pub fn step<'a, A: Compute<InnerBackend = B>>(
         &mut self,

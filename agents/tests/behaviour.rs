@@ -6,7 +6,7 @@ mod common;
 
 use common::{Always, DIMS, Point, Run, build, evaluate, find, pebble, recent_return, small, with};
 use prefbench_agents::replay::Replay;
-use prefbench_agents::{Device, State, Transition};
+use prefbench_agents::{Device, Online, State, Transition};
 use prefbench_oracles::{Ending, Label, NoScores, Pair, Pool, QuerySampler, Stream, Uniform};
 use serde_json::{Value, json};
 
@@ -207,7 +207,6 @@ fn the_first_session_alone_resets_the_critics_and_keeps_the_actor() {
 fn the_reset_is_followed_by_its_updates() {
     let mut run = Run::new(pebble(&json!({ "/reset_updates": 7 })));
     run.run_to(60);
-    let count = |run: &Run, name: &str| run.learner.save().get_json::<u32>(name).unwrap();
     assert_eq!(count(&run, "sac.updates"), 40);
     run.feedback();
     assert_eq!(count(&run, "sac.updates"), 47);
@@ -317,4 +316,38 @@ fn a_teacher_that_calls_everything_equal_can_be_resumed() {
     let before = run.bytes();
     run.resume(pebble(&json!({})));
     assert_eq!(run.bytes(), before);
+}
+
+fn method(id: &str, changes: &Value) -> Box<dyn Online> {
+    let algorithm = find(id);
+    let settings = with(small(algorithm), changes);
+    build(algorithm, &settings, 1, Device::Flex)
+}
+
+fn count(run: &Run, name: &str) -> u32 {
+    run.learner.save().get_json(name).unwrap()
+}
+
+#[test]
+fn rime_warms_its_reward_up_and_keeps_its_critics() {
+    let mut run = Run::new(method("rime", &json!({ "/reset_updates": 0 })));
+    run.run_to(60);
+    // Five steps for each update of exploration.
+    assert_eq!(count(&run, "reward.adam.steps"), 5 * 40);
+    let before = run.learner.save();
+    run.feedback();
+    let after = run.learner.save();
+    for name in [
+        "critic.0.1.weight",
+        "target.1.0.bias",
+        "critic.adam.0.weight.m",
+    ] {
+        assert_eq!(
+            before.get_flat(name).unwrap(),
+            after.get_flat(name).unwrap()
+        );
+    }
+    let share = |name| run.learner.metrics().into_iter().find(|m| m.0 == name);
+    assert_eq!(share("rime.trusted"), Some(("rime.trusted", 1.0)));
+    assert_eq!(share("rime.flipped"), Some(("rime.flipped", 0.0)));
 }

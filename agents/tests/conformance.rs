@@ -198,6 +198,8 @@ fn numbers_out_of_range_are_refused_by_name() {
         "/method/crops",
         "/method/crop",
         "/method/margin",
+        "/method/least_epochs",
+        "/method/warm_steps",
     ];
     for algorithm in ALGORITHMS {
         let (settings, mut paths) = (small(algorithm), Vec::new());

@@ -5,6 +5,7 @@ pub mod method;
 pub mod pebble;
 pub mod qpa;
 pub mod random;
+pub mod rime;
 pub mod rune;
 pub mod sac;
 pub mod surf;

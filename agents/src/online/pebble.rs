@@ -77,7 +77,7 @@ pub struct PebbleConfig<M = Plain> {
     pub unsupervised_steps: u64,
     /// The neighbour, k, whose distance is the intrinsic reward.
     pub neighbours: usize,
-    /// Updates of the fresh critics right after the first session.
+    /// Updates right after the first session.
     pub reset_updates: u32,
     /// The policy learner.
     pub sac: SacConfig,
@@ -213,7 +213,7 @@ impl<M: Method> PebbleConfig<M> {
 pub(super) struct Feedback {
     pub(super) asked: usize,
     pub(super) sessions: usize,
-    last_session: u64,
+    pub(super) last_session: u64,
     pub(super) labels: Vec<Preference>,
     #[serde(with = "exact")]
     loss: f64,
@@ -227,7 +227,7 @@ pub struct Pebble<A: Compute, M: Method = Plain> {
     total_steps: u64,
     sampler: &'static dyn QuerySampler,
     pub(super) backbone: Backbone<A>,
-    entropy: StateEntropy,
+    pub(super) entropy: StateEntropy,
     pub(super) reward: RewardModel<A>,
     pub(super) feedback: Feedback,
     pub(super) memory: M::Memory,
@@ -319,16 +319,10 @@ impl<A: Compute, M: Method> Learner for Pebble<A, M> {
             return Ok(());
         }
         if self.feedback.sessions > 0 {
-            M::update(self)?;
+            M::update(self)
         } else {
-            let entropy = &mut self.entropy;
-            self.backbone.update(|batch, replay| {
-                let rows = batch.index.iter().map(|&i| replay.observation_row(i));
-                let memory = replay.trajectories().all_observations();
-                batch.reward = entropy.reward(&rows.collect::<Vec<_>>(), memory);
-            });
+            M::explore(self)
         }
-        Ok(())
     }
 
     fn metrics(&self) -> Vec<(&'static str, f64)> {
@@ -340,6 +334,7 @@ impl<A: Compute, M: Method> Learner for Pebble<A, M> {
                 out.push(("reward.accuracy", self.feedback.accuracy));
             }
         }
+        out.extend(M::metrics(&self.memory));
         out
     }
 
@@ -363,12 +358,7 @@ impl<A: Compute, M: Method> Learner for Pebble<A, M> {
     fn load(&mut self, state: &State) -> Result<(), StateError> {
         state.check_algorithm(M::ID)?;
         self.backbone.load(state)?;
-        let (rows, dim) = (
-            self.trajectories().all_observations(),
-            self.trajectories().obs_dim(),
-        );
-        let rows = rows.len() / dim.max(1);
-        self.entropy.load(state, rows)?;
+        self.entropy.load(state, self.backbone.replay.states())?;
         self.reward.load(state)?;
         self.feedback = state.get_json("feedback")?;
         if size_of::<M::Memory>() > 0 {
@@ -432,7 +422,9 @@ impl<A: Compute, M: Method> Online for Pebble<A, M> {
         self.reward.relabel(&mut self.backbone.replay);
         if first {
             self.entropy.forget();
-            self.backbone.reset_critics();
+            if M::RESETS_CRITICS {
+                self.backbone.reset_critics();
+            }
             for _ in 0..self.config.reset_updates {
                 M::update(self)?;
             }
