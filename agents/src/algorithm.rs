@@ -7,7 +7,7 @@ use crate::config::{ConfigError, Setup};
 use crate::device::{Compute, Device, DeviceError, on_device};
 use crate::learner::Online;
 use crate::online::method::{Method, Plain};
-use crate::online::{cautious, pebble, qpa, random, rime, rune, sac, surf};
+use crate::online::{cautious, mrn, pebble, qpa, random, rime, rune, sac, surf};
 use crate::replay::Dims;
 
 /// Where an algorithm's experience comes from.
@@ -82,6 +82,9 @@ pub const ALGORITHMS: &[Algorithm] = &[
         "SURF: PEBBLE that learns from unlabelled pairs and windows of segments too",
     ),
     on_pebble::<rune::Rune>("RUNE: PEBBLE that explores where its reward ensemble disagrees"),
+    on_pebble::<mrn::Mrn>(
+        "MRN: PEBBLE whose reward also learns from what it does to the critics' preferences",
+    ),
     on_pebble::<qpa::Qpa>("QPA: PEBBLE that asks about, and replays, what the policy does now"),
     on_pebble::<rime::Rime>("RIME: PEBBLE that learns only from labels it can believe"),
     on_pebble::<cautious::Cautious>("PEBBLE on the ensemble's mean reward less its deviation"),

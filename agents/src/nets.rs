@@ -97,6 +97,42 @@ impl<B: Backend> Mlp<B> {
         x
     }
 
+    /// The derivative of [`Mlp::forward`] in a direction of the parameters, at this input.
+    pub(crate) fn derivative(&self, mut x: Tensor<B, 2>, direction: &[Linear<B>]) -> Tensor<B, 2> {
+        let affine = |x, l: &Linear<B>, bias: bool| {
+            let bias = bias.then(|| l.bias.clone());
+            burn::tensor::module::linear(x, l.weight.clone(), bias)
+        };
+        let mut dx = x.zeros_like();
+        let last = self.layers.len() - 1;
+        for (i, (layer, along)) in self.layers.iter().zip(direction).enumerate() {
+            dx = affine(dx, layer, false) + affine(x.clone(), along, true);
+            x = affine(x, layer, true);
+            if i < last {
+                let slope = match self.activation {
+                    Activation::Relu => 0.0,
+                    Activation::LeakyRelu => 0.01,
+                };
+                let below = x.clone().lower_equal_elem(0.0);
+                dx = dx.clone().mask_where(below.clone(), dx * slope);
+                x = x.clone().mask_where(below, x * slope);
+            }
+        }
+        dx
+    }
+
+    /// This network with `step` times `direction` added to its parameters.
+    pub(crate) fn moved(&self, direction: &[Linear<B>], step: f64) -> Self {
+        let layers = self.layers.iter().zip(direction).map(|(l, d)| Linear {
+            weight: l.weight.clone() + d.weight.clone() * step,
+            bias: l.bias.clone() + d.bias.clone() * step,
+        });
+        Self {
+            layers: layers.collect(),
+            activation: self.activation,
+        }
+    }
+
     /// Writes every parameter under `name.<layer>.weight` and `name.<layer>.bias`.
     pub fn save(&self, name: &str, state: &mut State) {
         for (i, layer) in self.layers.iter().enumerate() {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Checks, Setup, Tier};
 use crate::device::Compute;
-use crate::nets::{Activation, Init, Inner, Mlp, log_sigmoid};
+use crate::nets::{Activation, Init, Inner, Linear, Mlp, log_sigmoid};
 use crate::optim::{Adam, VectorAdam, polyak};
 use crate::replay::{Batch, Dims};
 use crate::state::{State, StateError};
@@ -256,26 +256,24 @@ impl<A: Compute> Sac<A> {
     ///
     /// `rng` gives the policy noise of the two sampled actions.
     pub fn update(&mut self, batch: Batch, rng: &mut Stream) {
-        let mut draw = || {
-            let mut noise = vec![0.0; batch.reward.len() * self.dims.act];
-            rng.fill_normal(&mut noise);
-            noise
-        };
-        let (next_noise, noise) = (draw(), draw());
+        let [next_noise, noise] = [(); 2].map(|()| self.noise(batch.reward.len(), rng));
         self.update_with(batch, next_noise, noise);
+    }
+
+    /// Noise for a sample of the policy at so many states.
+    pub(crate) fn noise(&self, rows: usize, rng: &mut Stream) -> Vec<f32> {
+        let mut noise = vec![0.0; rows * self.dims.act];
+        rng.fill_normal(&mut noise);
+        noise
     }
 
     /// [`Sac::update`] with the noise given, `[rows, act]` each: that of a' in the critics' target
     /// and that of a in the actor's loss.
-    pub(crate) fn update_with(&mut self, batch: Batch, next_noise: Vec<f32>, noise: Vec<f32>) {
-        let state = self.tensor(batch.observation, self.dims.obs);
-        let critic = self.update_critics(
-            self.tensor(batch.observation_action, self.dims.obs + self.dims.act),
-            self.tensor(batch.next_observation, self.dims.obs),
-            self.tensor(batch.reward, 1),
-            self.tensor(batch.bootstrap, 1),
-            self.tensor(next_noise, self.dims.act),
-        );
+    pub(crate) fn update_with(&mut self, mut batch: Batch, next_noise: Vec<f32>, noise: Vec<f32>) {
+        let state = self.tensor(std::mem::take(&mut batch.observation), self.dims.obs);
+        let (critic, grads) = self.critic_gradients(batch, next_noise);
+        self.critic_adam
+            .step::<A>(&mut self.critics, grads.into_iter().flatten());
         let (actor, log_prob) = self.update_actor(state, self.tensor(noise, self.dims.act));
         let alpha = self.update_temperature(log_prob);
         self.updates += 1;
@@ -291,24 +289,28 @@ impl<A: Compute> Sac<A> {
         });
     }
 
-    /// J_Q = Σ_i E[(Q_i(s,a) − y)²], y = r + γ (1 − terminated) (min_i Q̄_i(s',a') − α log π(a'|s')).
-    fn update_critics(
-        &mut self,
-        state_action: Tensor<Inner<A>, 2>,
-        next_state: Tensor<Inner<A>, 2>,
-        reward: Tensor<Inner<A>, 2>,
-        bootstrap: Tensor<Inner<A>, 2>,
-        noise: Tensor<Inner<A>, 2>,
-    ) -> Tensor<Inner<A>, 1> {
+    /// J_Q = Σ_i E[(Q_i(s,a) − y)²], y = r + γ (1 − terminated) (min_i Q̄_i(s',a') − α log π(a'|s')), and its
+    /// gradient by each critic.
+    pub(crate) fn critic_gradients(
+        &self,
+        batch: Batch,
+        next_noise: Vec<f32>,
+    ) -> (Tensor<Inner<A>, 1>, Vec<Vec<Linear<Inner<A>>>>) {
+        let next_state = self.tensor(batch.next_observation, self.dims.obs);
+        let noise = self.tensor(next_noise, self.dims.act);
         let (action, log_prob) = sample(&self.actor, next_state.clone(), noise);
         let next = Tensor::cat(vec![next_state, action], 1);
         let value = self.targets[0]
             .forward(next.clone())
             .min_pair(self.targets[1].forward(next))
             - log_prob * self.alpha().unsqueeze();
+        let (reward, bootstrap) = (
+            self.tensor(batch.reward, 1),
+            self.tensor(batch.bootstrap, 1),
+        );
         let y = Tensor::from_inner(reward + bootstrap * value * self.config.discount);
 
-        let state_action = Tensor::from_inner(state_action);
+        let state_action = Tensor::from_inner(self.state_actions(batch.observation_action));
         let critics: Vec<Mlp<A>> = self.critics.iter().map(Mlp::tracked).collect();
         let error = |q: &Mlp<A>| {
             (q.forward(state_action.clone()) - y.clone())
@@ -317,13 +319,18 @@ impl<A: Compute> Sac<A> {
         };
         let loss = error(&critics[0]) + error(&critics[1]);
         let mut grads = loss.backward();
-        let loss = loss.inner();
-        let grads: Vec<_> = critics
-            .into_iter()
-            .flat_map(|q| q.take_grads(&mut grads))
-            .collect();
-        self.critic_adam.step::<A>(&mut self.critics, grads);
-        loss
+        let critics = critics.into_iter().map(|q| q.take_grads(&mut grads));
+        (loss.inner(), critics.collect())
+    }
+
+    /// Both critics.
+    pub(crate) fn critics(&self) -> &[Mlp<Inner<A>>] {
+        &self.critics
+    }
+
+    /// Rows (s, a) as a critic's input.
+    pub(crate) fn state_actions(&self, rows: Vec<f32>) -> Tensor<Inner<A>, 2> {
+        self.tensor(rows, self.dims.obs + self.dims.act)
     }
 
     /// J_π = E[α log π(a|s) − min_i Q_i(s,a)], a ~ π(·|s) reparameterised.

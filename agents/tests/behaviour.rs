@@ -329,6 +329,25 @@ fn count(run: &Run, name: &str) -> u32 {
 }
 
 #[test]
+fn mrn_takes_its_meta_steps_between_sessions_while_queries_remain() {
+    let mut run = Run::new(method("mrn", &json!({})));
+    run.run_to(60);
+    run.feedback();
+    let (steps, before) = (count(&run, "reward.adam.steps"), rewards(&run));
+    run.run_to(100);
+    // At steps 65, 70, .. 95; each relabels everything.
+    assert_eq!(count(&run, "reward.adam.steps"), steps + 7);
+    let after = rewards(&run);
+    assert!(before.iter().zip(&after).all(|(b, a)| b != a));
+    // The last session is at step 180.
+    run.run_to(181);
+    assert_eq!(run.asked(), 40);
+    let steps = count(&run, "reward.adam.steps");
+    run.run_to(250);
+    assert_eq!(count(&run, "reward.adam.steps"), steps);
+}
+
+#[test]
 fn rime_warms_its_reward_up_and_keeps_its_critics() {
     let mut run = Run::new(method("rime", &json!({ "/reset_updates": 0 })));
     run.run_to(60);

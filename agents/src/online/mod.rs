@@ -2,6 +2,7 @@
 
 pub mod cautious;
 pub mod method;
+pub mod mrn;
 pub mod pebble;
 pub mod qpa;
 pub mod random;

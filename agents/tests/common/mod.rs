@@ -260,6 +260,7 @@ pub fn small(algorithm: &Algorithm) -> Value {
             "/method/threshold": 0.5,
             "/method/crop": 2,
             "/method/margin": 2,
+            "/method/every": 5,
             "/method/least_epochs": 1,
             "/method/passes": 4,
         }),
