@@ -72,8 +72,18 @@ pub const ALGORITHMS: &[Algorithm] = &[
         taught: false,
         version: 1,
         defaults: |s| json(&sac::SacOnlineConfig::defaults(s)),
-        check: |v, _, _| Ok(parse::<sac::SacOnlineConfig>(v)?.validate()?),
-        build: |v, b| on_device!(b.device, build_sac(parse(v)?, b)),
+        check: |v, _, _| Ok(parse::<sac::SacOnlineConfig>(v)?.validate("sac")?),
+        build: |v, b| on_device!(b.device, build_sac("sac", parse(v)?, b)),
+    },
+    Algorithm {
+        id: "sac-unsupervised",
+        summary: "SAC on the true reward, after exploration as PEBBLE's",
+        setting: Setting::Online,
+        taught: false,
+        version: 1,
+        defaults: |s| json(&sac::SacOnlineConfig::unsupervised(s)),
+        check: |v, _, _| Ok(parse::<sac::SacOnlineConfig>(v)?.validate("sac-unsupervised")?),
+        build: |v, b| on_device!(b.device, build_sac("sac-unsupervised", parse(v)?, b)),
     },
     on_pebble::<Plain>(
         "PEBBLE: SAC on a reward learned from preferences, relabelled as it improves",
@@ -141,8 +151,8 @@ pub enum BuildError {
     },
 }
 
-fn build_sac<A: Compute>(config: sac::SacOnlineConfig, b: Build) -> Built {
-    config.validate()?;
+fn build_sac<A: Compute>(id: &str, config: sac::SacOnlineConfig, b: Build) -> Built {
+    config.validate(id)?;
     let device = A::Device::default();
     Ok(Box::new(sac::SacOnline::<A>::new(
         config, b.dims, b.seed, device,

@@ -329,6 +329,25 @@ fn count(run: &Run, name: &str) -> u32 {
 }
 
 #[test]
+fn sac_unsupervised_sees_no_reward_until_it_has_explored() {
+    let critic = |scale: f32, steps| {
+        let env = Point::new(3, &[30]).scaled(scale);
+        let mut run = Run::on(env, method("sac-unsupervised", &json!({})));
+        run.run_to(steps);
+        // 40 steps of exploration after 20 random ones, then 5 updates of fresh critics.
+        let due = if steps > 60 {
+            steps - 60 + 5
+        } else {
+            steps - 20
+        };
+        assert_eq!(count(&run, "critic.adam.steps"), due as u32);
+        run.learner.save().get_flat("critic.0.1.weight").unwrap()
+    };
+    assert_eq!(critic(1.0, 60), critic(4.0, 60));
+    assert_ne!(critic(1.0, 62), critic(4.0, 62));
+}
+
+#[test]
 fn mrn_takes_its_meta_steps_between_sessions_while_queries_remain() {
     let mut run = Run::new(method("mrn", &json!({})));
     run.run_to(60);

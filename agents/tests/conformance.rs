@@ -195,6 +195,8 @@ fn numbers_out_of_range_are_refused_by_name() {
     let zero = [
         "/unsupervised_steps",
         "/reset_updates",
+        "/unsupervised/steps",
+        "/unsupervised/reset_updates",
         "/method/crops",
         "/method/crop",
         "/method/margin",
