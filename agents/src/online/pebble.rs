@@ -19,7 +19,8 @@
 //! Budgets count queries asked, as there.
 
 use prefbench_oracles::{
-    Label, Pair, Pool, Preference, QuerySampler, SamplerError, Trajectories, Uniform, sampler,
+    Label, Pair, Pool, Preference, QuerySampler, SamplerError, Stream, Trajectories, Uniform,
+    sampler,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,7 @@ use crate::backbone::{Backbone, Streams, check_seed_steps};
 use crate::config::{Checks, ConfigError, Setup, Tier};
 use crate::device::Compute;
 use crate::explore::StateEntropy;
+use crate::held_out;
 use crate::learner::{LearnError, Learner, Mode, Online, Policy};
 use crate::replay::{Dims, Transition};
 use crate::reward_model::{Fit, RewardConfig, RewardModel};
@@ -231,6 +233,8 @@ pub struct Pebble<A: Compute, M: Method = Plain> {
     pub(super) reward: RewardModel<A>,
     pub(super) feedback: Feedback,
     pub(super) memory: M::Memory,
+    /// Never advanced: pairs to measure by at step t are drawn from its substream t.
+    held_out: Stream,
 }
 
 impl<A: Compute, M: Method> Pebble<A, M> {
@@ -261,6 +265,7 @@ impl<A: Compute, M: Method> Pebble<A, M> {
             entropy: StateEntropy::new(dims.obs, config.neighbours),
             feedback: Feedback::default(),
             memory: M::Memory::default(),
+            held_out: Stream::new(seed, "held out"),
             config,
         })
     }
@@ -333,6 +338,13 @@ impl<A: Compute, M: Method> Learner for Pebble<A, M> {
             if !self.feedback.accuracy.is_nan() {
                 out.push(("reward.accuracy", self.feedback.accuracy));
             }
+            out.extend(held_out::quality(
+                &self.reward,
+                &self.backbone.replay,
+                &self.feedback.labels,
+                self.config.feedback.segment,
+                self.held_out.at(self.backbone.steps()),
+            ));
         }
         out.extend(M::metrics(&self.memory));
         out
@@ -349,6 +361,7 @@ impl<A: Compute, M: Method> Learner for Pebble<A, M> {
         self.entropy.save(&mut state);
         self.reward.save(&mut state);
         state.put_json("feedback", &self.feedback);
+        state.put_json("held_out", &self.held_out);
         if size_of::<M::Memory>() > 0 {
             state.put_json("method", &self.memory);
         }
@@ -361,6 +374,7 @@ impl<A: Compute, M: Method> Learner for Pebble<A, M> {
         self.entropy.load(state, self.backbone.replay.states())?;
         self.reward.load(state)?;
         self.feedback = state.get_json("feedback")?;
+        self.held_out = state.get_json("held_out")?;
         if size_of::<M::Memory>() > 0 {
             self.memory = state.get_json("method")?;
         }
