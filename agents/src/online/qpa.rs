@@ -57,6 +57,9 @@ impl Method for Qpa {
         config.feedback.sampler = "uniform".to_owned();
         config.feedback.pool = if meta { 30 } else { 10 };
         config.reward.members = 1;
+        if meta && setup.tier == Tier::Full {
+            config.reward.epochs = 200;
+        }
     }
 
     fn check(&self, c: &mut Checks) {
