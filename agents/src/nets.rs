@@ -41,6 +41,9 @@ pub struct Linear<B: Backend> {
     pub(crate) bias: Tensor<B, 1>,
 }
 
+/// The gradient of a network, layer by layer.
+pub(crate) type Gradient<B> = Vec<Linear<B>>;
+
 /// A stack of affine layers with an activation between them (none after the last).
 #[derive(Clone, Debug)]
 pub struct Mlp<B: Backend> {

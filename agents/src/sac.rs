@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Checks, Setup, Tier};
 use crate::device::Compute;
-use crate::nets::{Activation, Init, Inner, Linear, Mlp, log_sigmoid};
+use crate::nets::{Activation, Gradient, Init, Inner, Mlp, log_sigmoid};
 use crate::optim::{Adam, VectorAdam, polyak};
 use crate::replay::{Batch, Dims};
 use crate::state::{State, StateError};
@@ -295,7 +295,7 @@ impl<A: Compute> Sac<A> {
         &self,
         batch: Batch,
         next_noise: Vec<f32>,
-    ) -> (Tensor<Inner<A>, 1>, Vec<Vec<Linear<Inner<A>>>>) {
+    ) -> (Tensor<Inner<A>, 1>, Vec<Gradient<Inner<A>>>) {
         let next_state = self.tensor(batch.next_observation, self.dims.obs);
         let noise = self.tensor(next_noise, self.dims.act);
         let (action, log_prob) = sample(&self.actor, next_state.clone(), noise);

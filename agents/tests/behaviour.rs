@@ -56,6 +56,16 @@ fn sac_and_pebble_learn() {
         run.run_to(steps);
         let learnt = evaluate(run.learner.as_mut(), 10);
         println!("{id}: random {random:.1}, learnt {learnt:.1}");
+        for (name, least) in [
+            ("reward.accuracy_held_out", 0.8),
+            ("reward.rank_correlation_held_out", 0.7),
+        ] {
+            let metrics = run.learner.metrics();
+            if let Some((_, value)) = metrics.iter().find(|m| m.0 == name) {
+                println!("{name}: {value:.2}");
+                assert!(*value > least, "{name} is {value}");
+            }
+        }
         assert!(random < -20.0, "{id}: random actions give {random}");
         assert!(
             learnt > -9.0,
@@ -368,7 +378,8 @@ fn mrn_takes_its_meta_steps_between_sessions_while_queries_remain() {
 
 #[test]
 fn rime_warms_its_reward_up_and_keeps_its_critics() {
-    let mut run = Run::new(method("rime", &json!({ "/reset_updates": 0 })));
+    let changes = json!({ "/reset_updates": 0, "/reward/epochs": 1 });
+    let mut run = Run::new(method("rime", &changes));
     run.run_to(60);
     // Five steps for each update of exploration.
     assert_eq!(count(&run, "reward.adam.steps"), 5 * 40);
@@ -379,6 +390,8 @@ fn rime_warms_its_reward_up_and_keeps_its_critics() {
         "critic.0.1.weight",
         "target.1.0.bias",
         "critic.adam.0.weight.m",
+        // The learning rate rises from 0: the first pass over the labels moves nothing.
+        "reward.0.1.weight",
     ] {
         assert_eq!(
             before.get_flat(name).unwrap(),
