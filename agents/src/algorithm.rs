@@ -7,7 +7,7 @@ use crate::config::{ConfigError, Setup};
 use crate::device::{Compute, Device, DeviceError, on_device};
 use crate::learner::Online;
 use crate::online::method::{Method, Plain};
-use crate::online::{cautious, pebble, qpa, random, rune, sac, surf};
+use crate::online::{cautious, mrn, pebble, qpa, random, rime, rune, sac, surf};
 use crate::replay::Dims;
 use crate::stack::Ticket;
 
@@ -75,8 +75,18 @@ pub const ALGORITHMS: &[Algorithm] = &[
         taught: false,
         version: 1,
         defaults: |s| json(&sac::SacOnlineConfig::defaults(s)),
-        check: |v, _, _| Ok(parse::<sac::SacOnlineConfig>(v)?.validate()?),
-        build: |v, b| on_device!(b.device, build_sac(parse(v)?, b)),
+        check: |v, _, _| Ok(parse::<sac::SacOnlineConfig>(v)?.validate("sac")?),
+        build: |v, b| on_device!(b.device, build_sac("sac", parse(v)?, b)),
+    },
+    Algorithm {
+        id: "sac-unsupervised",
+        summary: "SAC on the true reward, after exploration as PEBBLE's",
+        setting: Setting::Online,
+        taught: false,
+        version: 1,
+        defaults: |s| json(&sac::SacOnlineConfig::unsupervised(s)),
+        check: |v, _, _| Ok(parse::<sac::SacOnlineConfig>(v)?.validate("sac-unsupervised")?),
+        build: |v, b| on_device!(b.device, build_sac("sac-unsupervised", parse(v)?, b)),
     },
     on_pebble::<Plain>(
         "PEBBLE: SAC on a reward learned from preferences, relabelled as it improves",
@@ -85,7 +95,11 @@ pub const ALGORITHMS: &[Algorithm] = &[
         "SURF: PEBBLE that learns from unlabelled pairs and windows of segments too",
     ),
     on_pebble::<rune::Rune>("RUNE: PEBBLE that explores where its reward ensemble disagrees"),
+    on_pebble::<mrn::Mrn>(
+        "MRN: PEBBLE whose reward also learns from what it does to the critics' preferences",
+    ),
     on_pebble::<qpa::Qpa>("QPA: PEBBLE that asks about, and replays, what the policy does now"),
+    on_pebble::<rime::Rime>("RIME: PEBBLE that learns only from labels it can believe"),
     on_pebble::<cautious::Cautious>("PEBBLE on the ensemble's mean reward less its deviation"),
 ];
 
@@ -140,8 +154,8 @@ pub enum BuildError {
     },
 }
 
-fn build_sac<A: Compute>(config: sac::SacOnlineConfig, b: Build) -> Built {
-    config.validate()?;
+fn build_sac<A: Compute>(id: &str, config: sac::SacOnlineConfig, b: Build) -> Built {
+    config.validate(id)?;
     Ok(Box::new(sac::SacOnline::<A>::new(config, b)))
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Checks;
 use crate::device::Compute;
+use crate::explore::StateEntropy;
 use crate::learner::{LearnError, Mode};
 use crate::replay::{Batch, Dims, Replay, Transition};
 use crate::sac::{Sac, SacConfig};
@@ -101,6 +102,14 @@ impl<A: Compute> Backbone<A> {
         let rows = self.sac.config().batch;
         let indices = self.replay.sample(rows, &mut self.streams.replay);
         self.update_on(&indices, rewrite);
+    }
+
+    /// One SAC update on the intrinsic reward, on a fresh batch.
+    pub fn explore(&mut self, entropy: &mut StateEntropy) {
+        self.update(|batch, replay| {
+            let memory = replay.trajectories().all_observations();
+            batch.reward = entropy.reward(&replay.observation_rows(&batch.index), memory);
+        });
     }
 
     /// One SAC update on these transitions.

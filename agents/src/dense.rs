@@ -70,11 +70,7 @@ fn through<B: Dense>(y: Stack<B>, mut dy: Stack<B>, f: Activation) -> (Stack<B>,
     if !B::HOST {
         let dz = match f {
             Activation::None => dy,
-            Activation::Relu => dy * y.greater_elem(0.0).float(),
-            Activation::LeakyRelu => {
-                let positive = y.greater_elem(0.0).float();
-                dy * (positive * (1.0 - Activation::LEAK) + Activation::LEAK)
-            }
+            _ => dy * (y.greater_elem(0.0).float() * (1.0 - f.slope()) + f.slope()),
         };
         return (dz.clone(), dz.sum_dim(1));
     }
@@ -183,6 +179,15 @@ impl Activation {
         }
     }
 
+    /// f'(x) for x ≤ 0; it is 1 above.
+    pub(crate) fn slope(self) -> f64 {
+        match self {
+            Activation::None => 1.0,
+            Activation::Relu => 0.0,
+            Activation::LeakyRelu => Self::LEAK,
+        }
+    }
+
     /// z = f(z + b), one row.
     fn add_in_place(self, z: &mut [f32], b: &[f32]) {
         let each = z.iter_mut().zip(b);
@@ -198,11 +203,7 @@ impl Activation {
 
     /// dy = f'(z) dy where y = f(z), one row; adds it to `sum`.
     fn backward_in_place(self, dy: &mut [f32], y: &[f32], sum: &mut [f32]) {
-        let slope = match self {
-            Activation::None => 1.0,
-            Activation::Relu => 0.0,
-            Activation::LeakyRelu => Self::LEAK as f32,
-        };
+        let slope = self.slope() as f32;
         for ((dy, y), sum) in dy.iter_mut().zip(y).zip(sum) {
             *dy = if *y > 0.0 { *dy } else { slope * *dy };
             *sum += *dy;

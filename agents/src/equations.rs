@@ -55,8 +55,15 @@ on_every_backend! {
     log_prob_is_exact_far_from_zero
     reward_training
     weighted_windows
+    surf
+    qpa
+    rune_and_caution
+    meta_step
+    discriminator_and_warm_start
 }
 
+mod methods;
+use methods::{discriminator_and_warm_start, meta_step, qpa, rune_and_caution, surf};
 mod reward;
 use reward::{reward_training, weighted_windows};
 
@@ -153,9 +160,8 @@ fn compare(step: usize, state: &State, initial: &Value, after: &Value) -> f64 {
     worst
 }
 
-fn sac_updates<A: Compute>() {
-    let fixture = fixture();
-    let fixture = &fixture["sac"];
+/// A SAC with the settings of the fixtures.
+fn small_sac<A: Compute>() -> Sac<A> {
     let config = SacConfig {
         hidden: vec![7, 6],
         init: Init::Uniform,
@@ -169,7 +175,13 @@ fn sac_updates<A: Compute>() {
         target_update_every: 2,
     };
     let device = A::Device::default();
-    let mut sac = Sac::<A>::new(config, DIMS, &mut Stream::new(0, "init"), device);
+    Sac::new(config, DIMS, &mut Stream::new(0, "init"), device)
+}
+
+fn sac_updates<A: Compute>() {
+    let fixture = fixture();
+    let fixture = &fixture["sac"];
+    let mut sac = small_sac::<A>();
     let mut state = State::default();
     sac.save(&mut state);
     inject(&mut state, &fixture["initial"]);

@@ -55,6 +55,11 @@ impl RunningMoments {
         self.count = total;
     }
 
+    /// Mean.
+    pub fn mean(&self) -> f64 {
+        self.mean
+    }
+
     /// Population standard deviation.
     pub fn std(&self) -> f64 {
         self.variance.sqrt()
@@ -82,15 +87,25 @@ impl StateEntropy {
     /// `memory` is row-major and only ever grows from call to call; its new rows are taken in first.
     /// Where it has no `k` other rows, the farthest counts.
     pub fn reward(&mut self, rows: &[usize], memory: &[f32]) -> Vec<f32> {
-        self.neighbours.extend(memory);
-        let distance = |&row| self.neighbours.distance(row);
-        let mut rewards: Vec<f32> = rows.iter().map(distance).collect();
-        self.scale.update(&rewards);
-        let std = self.scale.std() as f32;
+        let mut rewards = self.distances(rows, memory);
+        let std = self.scale(&rewards).std() as f32;
         for r in &mut rewards {
             *r /= std;
         }
         rewards
+    }
+
+    /// The distances of [`StateEntropy::reward`] as they are.
+    pub fn distances(&mut self, rows: &[usize], memory: &[f32]) -> Vec<f32> {
+        self.neighbours.extend(memory);
+        let distance = |&row| self.neighbours.distance(row);
+        rows.iter().map(distance).collect()
+    }
+
+    /// Mean and deviation of all distances so far, these included.
+    pub fn scale(&mut self, distances: &[f32]) -> RunningMoments {
+        self.scale.update(distances);
+        self.scale
     }
 
     /// Frees what is kept of the memory, when exploration is over. A further

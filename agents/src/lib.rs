@@ -14,6 +14,7 @@ pub mod device;
 #[cfg(test)]
 mod equations;
 pub mod explore;
+pub mod held_out;
 pub mod learner;
 pub mod nets;
 pub mod online;

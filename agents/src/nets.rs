@@ -47,6 +47,9 @@ pub struct Linear<B: Backend> {
     pub(crate) bias: Tensor<B, 3>,
 }
 
+/// The gradient of a network, layer by layer.
+pub(crate) type Gradient<B> = Vec<Linear<B>>;
+
 /// Affine layers one after another with an activation between them (none after the last).
 #[derive(Clone, Debug)]
 pub struct Mlp<B: Backend> {
@@ -118,12 +121,43 @@ impl<B: Backend> Mlp<B> {
         }
     }
 
+    /// The derivative of [`Mlp::forward_stack`] in a direction of the parameters, at this input.
+    pub(crate) fn derivative(&self, mut x: Tensor<B, 3>, direction: &[Linear<B>]) -> Tensor<B, 3> {
+        let mut dx = x.zeros_like();
+        let last = self.layers.len() - 1;
+        for (i, (layer, along)) in self.layers.iter().zip(direction).enumerate() {
+            dx = dx.matmul(layer.weight.clone())
+                + x.clone().matmul(along.weight.clone())
+                + along.bias.clone();
+            x = x.matmul(layer.weight.clone()) + layer.bias.clone();
+            if i < last {
+                let slope = self.activation.slope();
+                let below = x.clone().lower_equal_elem(0.0);
+                dx = dx.clone().mask_where(below.clone(), dx * slope);
+                x = x.clone().mask_where(below, x * slope);
+            }
+        }
+        dx
+    }
+
+    /// This network with `step` times `direction` added to its parameters.
+    pub(crate) fn moved(&self, direction: &[Linear<B>], step: f64) -> Self {
+        let layers = self.layers.iter().zip(direction).map(|(l, d)| Linear {
+            weight: l.weight.clone() + d.weight.clone() * step,
+            bias: l.bias.clone() + d.bias.clone() * step,
+        });
+        Self {
+            layers: layers.collect(),
+            activation: self.activation,
+        }
+    }
+
     /// The same network on another backend.
-    pub(crate) fn moved<C: Backend>(&self, device: &C::Device) -> Mlp<C> {
-        let moved = |t: &Tensor<B, 3>| Tensor::from_data(t.to_data(), device);
+    pub(crate) fn copied_to<C: Backend>(&self, device: &C::Device) -> Mlp<C> {
+        let copied = |t: &Tensor<B, 3>| Tensor::from_data(t.to_data(), device);
         let layers = self.layers.iter().map(|l| Linear {
-            weight: moved(&l.weight),
-            bias: moved(&l.bias),
+            weight: copied(&l.weight),
+            bias: copied(&l.bias),
         });
         Mlp {
             layers: layers.collect(),

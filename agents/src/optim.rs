@@ -129,6 +129,11 @@ impl<B: Dense> Adam<B> {
         }
     }
 
+    /// From now on the learning rate; a saved state does not hold it.
+    pub fn set_lr(&mut self, lr: f64) {
+        self.lr = lr as f32;
+    }
+
     /// One step; `grads` holds one entry a layer, networks in the order given to [`Adam::new`].
     pub fn step<'a>(
         &mut self,

@@ -112,9 +112,26 @@ impl Replay {
         out.extend_from_slice(self.trajectories.action(i));
     }
 
-    /// The row of [`Trajectories::all_observations`] that holds the observation before transition `i`.
-    pub fn observation_row(&self, i: usize) -> usize {
-        i + self.trajectories.episode_of(i)
+    /// The rows (s, a) of these transitions.
+    pub fn state_actions(&self, indices: impl IntoIterator<Item = usize>) -> Vec<f32> {
+        let indices = indices.into_iter();
+        let width = self.dims.obs + self.dims.act;
+        let mut rows = Vec::with_capacity(indices.size_hint().0 * width);
+        for i in indices {
+            self.extend_observation_action(i, &mut rows);
+        }
+        rows
+    }
+
+    /// Rows of [`Trajectories::all_observations`].
+    pub fn states(&self) -> usize {
+        self.trajectories.all_observations().len() / self.dims.obs.max(1)
+    }
+
+    /// The rows of [`Trajectories::all_observations`] that hold the observations before these transitions.
+    pub fn observation_rows(&self, indices: &[usize]) -> Vec<usize> {
+        let row = |&i| i + self.trajectories.episode_of(i);
+        indices.iter().map(row).collect()
     }
 
     /// Transition indices drawn uniformly with replacement.

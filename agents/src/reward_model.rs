@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use burn::tensor::{Int, Tensor, TensorData};
 use burn_flex::{Flex, FlexDevice};
-use prefbench_oracles::{Label, Pair, PairScore, Preference, Segment, Stream};
+use prefbench_oracles::{Label, Pair, Preference, Segment, Stream};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Checks;
@@ -22,6 +22,10 @@ use crate::nets::{Activation, Init, Inner, Mlp, log_sigmoid};
 use crate::optim::Adam;
 use crate::replay::{Dims, Replay};
 use crate::state::{State, StateError};
+
+mod scores;
+
+pub use scores::Scores;
 
 /// Rows of (s, a) in one forward pass when nothing is learnt.
 const CHUNK: usize = 1024;
@@ -228,6 +232,29 @@ impl<A: Compute> RewardModel<A> {
         (self.descend(members, losses), margins)
     }
 
+    /// One gradient step on the sum over members of `loss`, of r̂ at these transitions and of `values`, a
+    /// number for each of them; both come as `[rows, 1]`.
+    pub fn step_on(
+        &mut self,
+        replay: &Replay,
+        indices: &[usize],
+        values: Vec<f32>,
+        loss: impl Fn(Tensor<A, 2>, Tensor<A, 2>) -> Tensor<A, 1>,
+    ) -> f64 {
+        let x = Tensor::from_inner(self.rows(replay.state_actions(indices.iter().copied())));
+        let values = TensorData::new(values, [indices.len(), 1]);
+        let values = Tensor::<A, 2>::from_data(values, &self.device);
+        let members: Vec<Mlp<A>> = self.members.iter().map(Mlp::tracked).collect();
+        let one = |m: &Mlp<A>| loss(m.forward(x.clone()).tanh(), values.clone());
+        let total = members.iter().map(one).reduce(|sum, loss| sum + loss);
+        self.descend(members, total)
+    }
+
+    /// From now on Adam's learning rate; a saved state does not hold it.
+    pub fn set_lr(&mut self, lr: f64) {
+        self.adam.set_lr(lr);
+    }
+
     fn descend(&mut self, members: Vec<Mlp<A>>, losses: Option<Tensor<A, 1>>) -> f64 {
         let Some(total) = losses else {
             return 0.0;
@@ -300,10 +327,7 @@ impl<A: Compute> RewardModel<A> {
 
     /// Mean and standard deviation (divisor: members) of the members' r̂ for each transition.
     pub fn opinions(&self, replay: &Replay, indices: &[usize]) -> (Vec<f32>, Vec<f32>) {
-        let mut rows = Vec::with_capacity(indices.len() * self.width());
-        for &i in indices {
-            replay.extend_observation_action(i, &mut rows);
-        }
+        let rows = replay.state_actions(indices.iter().copied());
         spread(&self.members, &self.rows(rows))
     }
 
@@ -313,7 +337,12 @@ impl<A: Compute> RewardModel<A> {
         if Inner::<A>::HOST {
             return rewards(&self.members, self.rows(row), self.penalty)[0];
         }
-        let near = || self.members.iter().map(|m| m.moved(&FlexDevice)).collect();
+        let near = || {
+            self.members
+                .iter()
+                .map(|m| m.copied_to(&FlexDevice))
+                .collect()
+        };
         let x = TensorData::new(row, [1, self.width()]);
         let x = Tensor::from_data(x, &FlexDevice);
         rewards(self.near.get_or_init(near), x, self.penalty)[0]
@@ -323,11 +352,8 @@ impl<A: Compute> RewardModel<A> {
     pub fn relabel(&self, replay: &mut Replay) {
         for start in (0..replay.len()).step_by(CHUNK) {
             let end = replay.len().min(start + CHUNK);
-            let mut rows = Vec::with_capacity((end - start) * self.width());
-            for i in start..end {
-                replay.extend_observation_action(i, &mut rows);
-            }
-            let rewards = rewards(&self.members, self.rows(rows), self.penalty);
+            let rows = self.rows(replay.state_actions(start..end));
+            let rewards = rewards(&self.members, rows, self.penalty);
             replay.rewards_mut()[start..end].copy_from_slice(&rewards);
         }
     }
@@ -343,16 +369,23 @@ impl<A: Compute> RewardModel<A> {
     /// P[right] of each pair by each of these members, a member after the other. All segments must have one
     /// length.
     pub fn prefers(&self, replay: &Replay, pairs: &[Pair], members: Range<usize>) -> Vec<f32> {
+        self.returns(replay, pairs, members)
+            .iter()
+            .flat_map(|r| r.as_chunks::<2>().0)
+            .map(|[left, right]| 1.0 / (1.0 + (left - right).exp()))
+            .collect()
+    }
+
+    /// Σr̂ of the left and of the right segment of each pair, in turn, by each of these members. All segments
+    /// must have one length.
+    pub fn returns(&self, replay: &Replay, pairs: &[Pair], members: Range<usize>) -> Vec<Vec<f32>> {
         let members = &self.members[members];
         let mut returns = vec![Vec::with_capacity(2 * pairs.len()); members.len()];
         let len = pairs.first().map_or(1, |p| p.left.len as usize);
         for pairs in pairs.chunks((CHUNK / (2 * len)).max(1)) {
-            let mut rows = Vec::with_capacity(2 * pairs.len() * len * self.width());
-            for p in pairs {
-                extend_segment(replay, p.left, &mut rows);
-                extend_segment(replay, p.right, &mut rows);
-            }
-            let x = self.rows(rows);
+            let sides = pairs.iter().flat_map(|p| [p.left, p.right]);
+            let rows = sides.flat_map(|side| transitions(replay, side));
+            let x = self.rows(replay.state_actions(rows));
             for (member, returns) in members.iter().zip(&mut returns) {
                 let r = member.forward(x.clone()).tanh();
                 let sums = r.reshape([2 * pairs.len(), len]).sum_dim(1).into_data();
@@ -360,10 +393,6 @@ impl<A: Compute> RewardModel<A> {
             }
         }
         returns
-            .iter()
-            .flat_map(|r| r.as_chunks::<2>().0)
-            .map(|[left, right]| 1.0 / (1.0 + (left - right).exp()))
-            .collect()
     }
 
     /// Writes members and optimiser.
@@ -419,22 +448,6 @@ fn spread<B: Dense>(members: &[Mlp<B>], x: &Tensor<B, 2>) -> (Vec<f32>, Vec<f32>
     (0..x.dims()[0]).map(moments).unzip()
 }
 
-/// The ensemble's opinion of pairs of a replay's segments.
-pub struct Scores<'a, A: Compute> {
-    model: &'a RewardModel<A>,
-    replay: &'a Replay,
-}
-
-impl<A: Compute> PairScore for Scores<'_, A> {
-    fn members(&self) -> usize {
-        self.model.members.len()
-    }
-
-    fn probabilities(&mut self, pairs: &[Pair]) -> Vec<f32> {
-        self.model.prefers(self.replay, pairs, 0..self.members())
-    }
-}
-
 /// The sum over members of their batches' reduced cross-entropy, the members it is of, and margins.
 #[expect(clippy::type_complexity, reason = "an intermediate of two callers")]
 fn losses<A: Compute>(
@@ -465,7 +478,10 @@ fn losses<A: Compute>(
 }
 
 /// Of each row −t log P[right] − (1−t) log P[left], P\[right\] = sigmoid(margin).
-fn cross_entropy<A: Compute>(margin: Tensor<A, 2>, target: Tensor<A, 2>) -> Tensor<A, 2> {
+pub(crate) fn cross_entropy<A: Compute>(
+    margin: Tensor<A, 2>,
+    target: Tensor<A, 2>,
+) -> Tensor<A, 2> {
     let right = log_sigmoid(margin.clone());
     let left = log_sigmoid(margin.neg());
     let other = target.clone().neg() + 1.0;
@@ -473,7 +489,7 @@ fn cross_entropy<A: Compute>(margin: Tensor<A, 2>, target: Tensor<A, 2>) -> Tens
 }
 
 /// Where a segment lies in the replay.
-fn transitions(replay: &Replay, segment: Segment) -> Range<usize> {
+pub(crate) fn transitions(replay: &Replay, segment: Segment) -> Range<usize> {
     let first = replay.trajectories().episodes()[segment.trajectory as usize].start;
     let first = first + segment.start as usize;
     first..first + segment.len as usize

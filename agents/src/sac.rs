@@ -12,14 +12,14 @@
 //! [`Sac`] may hold a stack of S learners of one configuration, in slots that never touch each other
 //! ([`Sac::join`], [`Sac::slot`]); alone, it is a stack of one.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData, backend::Backend};
 use prefbench_oracles::Stream;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Checks, Setup, Tier};
 use crate::dense::Dense;
 use crate::device::Compute;
-use crate::nets::{Activation, Init, Inner, Mlp, log_sigmoid};
+use crate::nets::{Activation, Gradient, Init, Inner, Mlp, log_sigmoid};
 use crate::optim::{Adam, polyak_by};
 use crate::replay::{Batch, Dims};
 use crate::state::{State, StateError};
@@ -172,6 +172,7 @@ struct Losses<A: Compute> {
 }
 
 /// What a learner in a stack brings to an update.
+#[derive(Clone)]
 pub(crate) struct Share {
     /// Its transitions.
     pub(crate) batch: Batch,
@@ -196,6 +197,17 @@ impl Share {
             noise,
         }
     }
+}
+
+/// The same of all slots, `[S, rows, columns]`.
+pub(crate) struct Inputs<B: Backend> {
+    state: Tensor<B, 3>,
+    state_action: Tensor<B, 3>,
+    next_state: Tensor<B, 3>,
+    reward: Tensor<B, 3>,
+    bootstrap: Tensor<B, 3>,
+    next_noise: Tensor<B, 3>,
+    noise: Tensor<B, 3>,
 }
 
 /// The complete state of SAC.
@@ -356,30 +368,16 @@ impl<A: Compute> Sac<A> {
     ///
     /// `rng` gives the policy noise of the two sampled actions.
     pub fn update(&mut self, batch: Batch, rng: &mut Stream) {
-        let share = Share::new(batch, self.dims, rng);
-        self.update_all(vec![share]);
+        self.update_all(vec![Share::new(batch, self.dims, rng)]);
     }
 
     /// [`Sac::update`] of every slot.
-    pub(crate) fn update_all(&mut self, mut shares: Vec<Share>) {
-        let mut tensor = |columns, of: fn(&mut Share) -> &mut Vec<f32>| {
-            let mut all = std::mem::take(of(&mut shares[0]));
-            for share in &mut shares[1..] {
-                all.append(of(share));
-            }
-            self.tensor(all, columns)
-        };
-        let Dims { obs, act } = self.dims;
-        let state = tensor(obs, |s| &mut s.batch.observation);
-        let state_action = tensor(obs + act, |s| &mut s.batch.observation_action);
-        let next_state = tensor(obs, |s| &mut s.batch.next_observation);
-        let reward = tensor(1, |s| &mut s.batch.reward);
-        let bootstrap = tensor(1, |s| &mut s.batch.bootstrap);
-        let next_noise = tensor(act, |s| &mut s.next_noise);
-        let noise = tensor(act, |s| &mut s.noise);
-
-        let critic = self.update_critics(state_action, next_state, reward, bootstrap, next_noise);
-        let (actor, log_prob) = self.update_actor(state, noise);
+    pub(crate) fn update_all(&mut self, shares: Vec<Share>) {
+        let inputs = self.inputs(shares);
+        let (critic, grads) = self.critic_gradients(&inputs);
+        self.critic_adam
+            .step(&mut self.critics, grads.into_iter().flatten());
+        let (actor, log_prob) = self.update_actor(inputs.state, inputs.noise);
         let alpha = self.update_temperature(log_prob);
         self.losses = Some(Losses {
             critic,
@@ -400,24 +398,44 @@ impl<A: Compute> Sac<A> {
         }
     }
 
-    /// J_Q = Σ_i E[(Q_i(s,a) − y)²], y = r + γ (1 − terminated) (min_i Q̄_i(s',a') − α log π(a'|s')).
-    fn update_critics(
-        &mut self,
-        state_action: Tensor<Inner<A>, 3>,
-        next_state: Tensor<Inner<A>, 3>,
-        reward: Tensor<Inner<A>, 3>,
-        bootstrap: Tensor<Inner<A>, 3>,
-        noise: Tensor<Inner<A>, 3>,
-    ) -> Tensor<Inner<A>, 3> {
+    /// The columns of all shares, a slot after the other.
+    pub(crate) fn inputs(&self, mut shares: Vec<Share>) -> Inputs<Inner<A>> {
+        let mut tensor = |columns, of: fn(&mut Share) -> &mut Vec<f32>| {
+            let mut all = std::mem::take(of(&mut shares[0]));
+            for share in &mut shares[1..] {
+                all.append(of(share));
+            }
+            self.tensor(all, columns)
+        };
+        let Dims { obs, act } = self.dims;
+        Inputs {
+            state: tensor(obs, |s| &mut s.batch.observation),
+            state_action: tensor(obs + act, |s| &mut s.batch.observation_action),
+            next_state: tensor(obs, |s| &mut s.batch.next_observation),
+            reward: tensor(1, |s| &mut s.batch.reward),
+            bootstrap: tensor(1, |s| &mut s.batch.bootstrap),
+            next_noise: tensor(act, |s| &mut s.next_noise),
+            noise: tensor(act, |s| &mut s.noise),
+        }
+    }
+
+    /// J_Q = Σ_i E[(Q_i(s,a) − y)²], y = r + γ (1 − terminated) (min_i Q̄_i(s',a') − α log π(a'|s')), and its
+    /// gradient by each critic.
+    pub(crate) fn critic_gradients(
+        &self,
+        inputs: &Inputs<Inner<A>>,
+    ) -> (Tensor<Inner<A>, 3>, [Gradient<Inner<A>>; 2]) {
+        let (next_state, noise) = (inputs.next_state.clone(), inputs.next_noise.clone());
         let (action, log_prob) = sample(&self.actor, next_state.clone(), noise);
         let next = Tensor::cat(vec![next_state, action], 2);
         let value = self.targets[0]
             .forward_stack(next.clone())
             .min_pair(self.targets[1].forward_stack(next))
             - log_prob * self.alpha();
+        let (reward, bootstrap) = (inputs.reward.clone(), inputs.bootstrap.clone());
         let y = Tensor::from_inner(reward + bootstrap * value * self.config.discount);
 
-        let state_action = Tensor::from_inner(state_action);
+        let state_action = Tensor::from_inner(inputs.state_action.clone());
         let critics = self.critics.each_ref().map(Mlp::<A>::tracked);
         let error = |q: &Mlp<A>| {
             (q.forward_stack(state_action.clone()) - y.clone())
@@ -426,12 +444,17 @@ impl<A: Compute> Sac<A> {
         };
         let loss = error(&critics[0]) + error(&critics[1]);
         let mut grads = loss.clone().sum().backward();
-        let grads: Vec<_> = critics
-            .into_iter()
-            .flat_map(|q| q.take_grads(&mut grads))
-            .collect();
-        self.critic_adam.step(&mut self.critics, grads);
-        loss.inner()
+        (loss.inner(), critics.map(|q| q.take_grads(&mut grads)))
+    }
+
+    /// Both critics.
+    pub(crate) fn critics(&self) -> &[Mlp<Inner<A>>; 2] {
+        &self.critics
+    }
+
+    /// Rows (s, a) as a critic's input.
+    pub(crate) fn state_actions(&self, rows: Vec<f32>) -> Tensor<Inner<A>, 3> {
+        self.tensor(rows, self.dims.obs + self.dims.act)
     }
 
     /// J_π = E[α log π(a|s) − min_i Q_i(s,a)], a ~ π(·|s) reparameterised.

@@ -164,13 +164,22 @@ impl<A: Compute> Seat<A> {
 
     /// See [`Sac::update`].
     pub fn update(&mut self, batch: Batch, rng: &mut Stream) {
+        let dims = match self {
+            Self::Alone(sac) => sac.dims(),
+            Self::Shared(shared) => shared.dims,
+        };
+        self.update_with(Share::new(batch, dims, rng));
+    }
+
+    /// The same with the policy's noise drawn before.
+    pub(crate) fn update_with(&mut self, share: Share) {
         match self {
-            Self::Alone(sac) => sac.update(batch, rng),
+            Self::Alone(sac) => sac.update_all(vec![share]),
             Self::Shared(shared) => {
                 let (reply, answer) = channel();
                 shared.send(Message::Update {
                     slot: shared.slot,
-                    share: Box::new(Share::new(batch, shared.dims, rng)),
+                    share: Box::new(share),
                     reply,
                 });
                 receive(&answer)
@@ -178,23 +187,26 @@ impl<A: Compute> Seat<A> {
         }
     }
 
+    /// Reads this learner's SAC.
+    pub(crate) fn look<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Sac<A>) -> T + Send + 'static,
+    ) -> T {
+        match self {
+            Self::Alone(sac) => work(sac),
+            Self::Shared(shared) => shared.look(work),
+        }
+    }
+
     /// See [`Sac::values`].
     pub fn values(&self, observations: &[f32], actions: usize) -> Vec<f64> {
-        match self {
-            Self::Alone(sac) => sac.values(observations, actions),
-            Self::Shared(shared) => {
-                let observations = observations.to_vec();
-                shared.look(move |sac| sac.values(&observations, actions))
-            }
-        }
+        let observations = observations.to_vec();
+        self.look(move |sac| sac.values(&observations, actions))
     }
 
     /// See [`Sac::metrics`].
     pub fn metrics(&self) -> Vec<(&'static str, f64)> {
-        match self {
-            Self::Alone(sac) => sac.metrics(),
-            Self::Shared(shared) => shared.look(|sac| sac.metrics()),
-        }
+        self.look(Sac::metrics)
     }
 
     /// See [`Sac::reset_critics`].

@@ -6,7 +6,7 @@ mod common;
 
 use common::{Always, DIMS, Point, Run, build, evaluate, find, pebble, recent_return, small, with};
 use prefbench_agents::replay::Replay;
-use prefbench_agents::{Device, State, Transition};
+use prefbench_agents::{Device, Online, State, Transition};
 use prefbench_oracles::{Ending, Label, NoScores, Pair, Pool, QuerySampler, Stream, Uniform};
 use serde_json::{Value, json};
 
@@ -56,6 +56,16 @@ fn sac_and_pebble_learn() {
         run.run_to(steps);
         let learnt = evaluate(run.learner.as_mut(), 10);
         println!("{id}: random {random:.1}, learnt {learnt:.1}");
+        for (name, least) in [
+            ("reward.accuracy_held_out", 0.8),
+            ("reward.rank_correlation_held_out", 0.7),
+        ] {
+            let metrics = run.learner.metrics();
+            if let Some((_, value)) = metrics.iter().find(|m| m.0 == name) {
+                println!("{name}: {value:.2}");
+                assert!(*value > least, "{name} is {value}");
+            }
+        }
         assert!(random < -20.0, "{id}: random actions give {random}");
         assert!(
             learnt > -9.0,
@@ -204,7 +214,6 @@ fn the_first_session_alone_resets_the_critics_and_keeps_the_actor() {
 fn the_reset_is_followed_by_its_updates() {
     let mut run = Run::new(pebble(&json!({ "/reset_updates": 7 })));
     run.run_to(60);
-    let count = |run: &Run, name: &str| run.learner.save().get_json::<u32>(name).unwrap();
     assert_eq!(count(&run, "sac.updates"), 40);
     run.feedback();
     assert_eq!(count(&run, "sac.updates"), 47);
@@ -314,4 +323,79 @@ fn a_teacher_that_calls_everything_equal_can_be_resumed() {
     let before = run.bytes();
     run.resume(pebble(&json!({})));
     assert_eq!(run.bytes(), before);
+}
+
+fn method(id: &str, changes: &Value) -> Box<dyn Online> {
+    let algorithm = find(id);
+    let settings = with(small(algorithm), changes);
+    build(algorithm, &settings, 1, Device::Flex)
+}
+
+fn count(run: &Run, name: &str) -> u32 {
+    run.learner.save().get_json(name).unwrap()
+}
+
+#[test]
+fn sac_unsupervised_sees_no_reward_until_it_has_explored() {
+    let critic = |scale: f32, steps| {
+        let env = Point::new(3, &[30]).scaled(scale);
+        let mut run = Run::on(env, method("sac-unsupervised", &json!({})));
+        run.run_to(steps);
+        // 40 steps of exploration after 20 random ones, then 5 updates of fresh critics.
+        let due = if steps > 60 {
+            steps - 60 + 5
+        } else {
+            steps - 20
+        };
+        assert_eq!(count(&run, "critic.adam.steps"), due as u32);
+        run.learner.save().get_flat("critic.0.1.weight").unwrap()
+    };
+    assert_eq!(critic(1.0, 60), critic(4.0, 60));
+    assert_ne!(critic(1.0, 62), critic(4.0, 62));
+}
+
+#[test]
+fn mrn_takes_its_meta_steps_between_sessions_while_queries_remain() {
+    let mut run = Run::new(method("mrn", &json!({})));
+    run.run_to(60);
+    run.feedback();
+    let (steps, before) = (count(&run, "reward.adam.steps"), rewards(&run));
+    run.run_to(100);
+    // At steps 65, 70, .. 95; each relabels everything.
+    assert_eq!(count(&run, "reward.adam.steps"), steps + 7);
+    let after = rewards(&run);
+    assert!(before.iter().zip(&after).all(|(b, a)| b != a));
+    // The last session is at step 180.
+    run.run_to(181);
+    assert_eq!(run.asked(), 40);
+    let steps = count(&run, "reward.adam.steps");
+    run.run_to(250);
+    assert_eq!(count(&run, "reward.adam.steps"), steps);
+}
+
+#[test]
+fn rime_warms_its_reward_up_and_keeps_its_critics() {
+    let changes = json!({ "/reset_updates": 0, "/reward/epochs": 1 });
+    let mut run = Run::new(method("rime", &changes));
+    run.run_to(60);
+    // Five steps for each update of exploration.
+    assert_eq!(count(&run, "reward.adam.steps"), 5 * 40);
+    let before = run.learner.save();
+    run.feedback();
+    let after = run.learner.save();
+    for name in [
+        "critic.0.1.weight",
+        "target.1.0.bias",
+        "critic.adam.0.m",
+        // The learning rate rises from 0: the first pass over the labels moves nothing.
+        "reward.0.1.weight",
+    ] {
+        assert_eq!(
+            before.get_flat(name).unwrap(),
+            after.get_flat(name).unwrap()
+        );
+    }
+    let share = |name| run.learner.metrics().into_iter().find(|m| m.0 == name);
+    assert_eq!(share("rime.trusted"), Some(("rime.trusted", 1.0)));
+    assert_eq!(share("rime.flipped"), Some(("rime.flipped", 0.0)));
 }

@@ -27,9 +27,13 @@ fn actions_are_valid_and_the_budget_is_spent() {
         let budget = run.learner.feedback_budget();
         assert_eq!(run.asked(), budget, "{}", algorithm.id);
         assert_eq!(algorithm.taught, budget > 0, "{}", algorithm.id);
-        for (name, value) in run.learner.metrics() {
+        let metrics = run.learner.metrics();
+        for (name, value) in &metrics {
             assert!(value.is_finite(), "{}: {name} is {value}", algorithm.id);
         }
+        let measured = metrics.iter().filter(|(n, _)| n.ends_with("_held_out"));
+        let due = if algorithm.taught { 2 } else { 0 };
+        assert_eq!(measured.count(), due, "{}", algorithm.id);
     });
 }
 
@@ -230,9 +234,13 @@ fn numbers_out_of_range_are_refused_by_name() {
     let zero = [
         "/unsupervised_steps",
         "/reset_updates",
+        "/unsupervised/steps",
+        "/unsupervised/reset_updates",
         "/method/crops",
         "/method/crop",
         "/method/margin",
+        "/method/least_epochs",
+        "/method/warm_steps",
     ];
     for algorithm in ALGORITHMS {
         let (settings, mut paths) = (small(algorithm), Vec::new());

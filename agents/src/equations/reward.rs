@@ -3,7 +3,7 @@
 use super::*;
 
 /// The replay of the fixture's episodes. True rewards and ends do not enter.
-fn replay(episodes: &Value) -> Replay {
+pub fn replay(episodes: &Value) -> Replay {
     let mut replay = Replay::new(DIMS);
     for episode in episodes.as_array().unwrap() {
         let (obs, act) = (f32s(&episode["obs"]), f32s(&episode["act"]));
@@ -27,12 +27,13 @@ fn replay(episodes: &Value) -> Replay {
     replay
 }
 
-fn preference(row: &Value) -> Preference {
+/// ((episode, start) left, the same of right, P[right preferred]), of segments of `len` steps.
+pub fn preference(row: &Value, len: u32) -> Preference {
     let row = f64s(row);
     let segment = |at: usize| Segment {
         trajectory: row[at] as u32,
         start: row[at + 1] as u32,
-        len: 4,
+        len,
     };
     Preference {
         pair: Pair {
@@ -67,7 +68,7 @@ pub fn reward_training<A: Compute>() {
 
     let mut replay = replay(&fixture["episodes"]);
     let rows = fixture["pairs"].as_array().unwrap();
-    let preferences: Vec<Preference> = rows.iter().map(preference).collect();
+    let preferences: Vec<Preference> = rows.iter().map(|row| preference(row, 4)).collect();
     let pairs: Vec<Pair> = preferences.iter().map(|p| p.pair).collect();
     let mut judge = |model: &RewardModel<A>, probabilities: &Value, rewards: &Value| {
         let members = probabilities.as_array().unwrap();

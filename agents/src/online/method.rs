@@ -19,6 +19,8 @@ pub trait Method: Clone + Serialize + DeserializeOwned + Send + 'static {
     const ID: &'static str;
     /// What it remembers between steps.
     type Memory: Default + Clone + Serialize + DeserializeOwned + Send;
+    /// Whether the critics are drawn anew when exploration is over.
+    const RESETS_CRITICS: bool = true;
 
     /// Its own settings for a task's family and a tier.
     fn defaults(setup: &Setup<'_>) -> Self;
@@ -32,6 +34,12 @@ pub trait Method: Clone + Serialize + DeserializeOwned + Send + 'static {
     /// How many deviations of the ensemble the policy's reward lies below its mean.
     fn penalty(&self) -> f32 {
         0.0
+    }
+
+    /// An update of the policy on the intrinsic reward, before the first session.
+    fn explore<A: Compute>(learner: &mut Pebble<A, Self>) -> Result<(), LearnError> {
+        learner.backbone.explore(&mut learner.entropy);
+        Ok(())
     }
 
     /// An update of the policy on the learned reward.
@@ -55,6 +63,11 @@ pub trait Method: Clone + Serialize + DeserializeOwned + Send + 'static {
             &mut learner.backbone.streams.query,
         );
         learner.reward.fit(replay, &learner.feedback.labels, rng)
+    }
+
+    /// Named figures of what it remembers, for the log.
+    fn metrics(_memory: &Self::Memory) -> Vec<(&'static str, f64)> {
+        Vec::new()
     }
 }
 

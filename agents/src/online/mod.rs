@@ -2,9 +2,11 @@
 
 pub mod cautious;
 pub mod method;
+pub mod mrn;
 pub mod pebble;
 pub mod qpa;
 pub mod random;
+pub mod rime;
 pub mod rune;
 pub mod sac;
 pub mod surf;

@@ -19,7 +19,8 @@
 //! Budgets count queries asked, as there.
 
 use prefbench_oracles::{
-    Label, Pair, Pool, Preference, QuerySampler, SamplerError, Trajectories, Uniform, sampler,
+    Label, Pair, Pool, Preference, QuerySampler, SamplerError, Stream, Trajectories, Uniform,
+    sampler,
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,7 @@ use crate::backbone::{Backbone, Streams, check_seed_steps};
 use crate::config::{Checks, ConfigError, Setup, Tier};
 use crate::device::Compute;
 use crate::explore::StateEntropy;
+use crate::held_out;
 use crate::learner::{LearnError, Learner, Mode, Online, Policy};
 use crate::replay::Transition;
 use crate::reward_model::{Fit, RewardConfig, RewardModel};
@@ -78,7 +80,7 @@ pub struct PebbleConfig<M = Plain> {
     pub unsupervised_steps: u64,
     /// The neighbour, k, whose distance is the intrinsic reward.
     pub neighbours: usize,
-    /// Updates of the fresh critics right after the first session.
+    /// Updates right after the first session.
     pub reset_updates: u32,
     /// The policy learner.
     pub sac: SacConfig,
@@ -214,7 +216,7 @@ impl<M: Method> PebbleConfig<M> {
 pub(super) struct Feedback {
     pub(super) asked: usize,
     pub(super) sessions: usize,
-    last_session: u64,
+    pub(super) last_session: u64,
     pub(super) labels: Vec<Preference>,
     #[serde(with = "exact")]
     loss: f64,
@@ -228,10 +230,12 @@ pub struct Pebble<A: Compute, M: Method = Plain> {
     total_steps: u64,
     sampler: &'static dyn QuerySampler,
     pub(super) backbone: Backbone<A>,
-    entropy: StateEntropy,
+    pub(super) entropy: StateEntropy,
     pub(super) reward: RewardModel<A>,
     pub(super) feedback: Feedback,
     pub(super) memory: M::Memory,
+    /// Never advanced: pairs to measure by at step t are drawn from its substream t.
+    held_out: Stream,
 }
 
 impl<A: Compute, M: Method> Pebble<A, M> {
@@ -258,6 +262,7 @@ impl<A: Compute, M: Method> Pebble<A, M> {
             entropy: StateEntropy::new(dims.obs, config.neighbours),
             feedback: Feedback::default(),
             memory: M::Memory::default(),
+            held_out: Stream::new(build.seed, "held out"),
             config,
         })
     }
@@ -316,16 +321,10 @@ impl<A: Compute, M: Method> Learner for Pebble<A, M> {
             return Ok(());
         }
         if self.feedback.sessions > 0 {
-            M::update(self)?;
+            M::update(self)
         } else {
-            let entropy = &mut self.entropy;
-            self.backbone.update(|batch, replay| {
-                let rows = batch.index.iter().map(|&i| replay.observation_row(i));
-                let memory = replay.trajectories().all_observations();
-                batch.reward = entropy.reward(&rows.collect::<Vec<_>>(), memory);
-            });
+            M::explore(self)
         }
-        Ok(())
     }
 
     fn metrics(&self) -> Vec<(&'static str, f64)> {
@@ -336,7 +335,15 @@ impl<A: Compute, M: Method> Learner for Pebble<A, M> {
             if !self.feedback.accuracy.is_nan() {
                 out.push(("reward.accuracy", self.feedback.accuracy));
             }
+            out.extend(held_out::quality(
+                &self.reward,
+                &self.backbone.replay,
+                &self.feedback.labels,
+                self.config.feedback.segment,
+                self.held_out.at(self.backbone.steps()),
+            ));
         }
+        out.extend(M::metrics(&self.memory));
         out
     }
 
@@ -351,6 +358,7 @@ impl<A: Compute, M: Method> Learner for Pebble<A, M> {
         self.entropy.save(&mut state);
         self.reward.save(&mut state);
         state.put_json("feedback", &self.feedback);
+        state.put_json("held_out", &self.held_out);
         if size_of::<M::Memory>() > 0 {
             state.put_json("method", &self.memory);
         }
@@ -360,14 +368,10 @@ impl<A: Compute, M: Method> Learner for Pebble<A, M> {
     fn load(&mut self, state: &State) -> Result<(), StateError> {
         state.check_algorithm(M::ID)?;
         self.backbone.load(state)?;
-        let (rows, dim) = (
-            self.trajectories().all_observations(),
-            self.trajectories().obs_dim(),
-        );
-        let rows = rows.len() / dim.max(1);
-        self.entropy.load(state, rows)?;
+        self.entropy.load(state, self.backbone.replay.states())?;
         self.reward.load(state)?;
         self.feedback = state.get_json("feedback")?;
+        self.held_out = state.get_json("held_out")?;
         if size_of::<M::Memory>() > 0 {
             self.memory = state.get_json("method")?;
         }
@@ -429,7 +433,9 @@ impl<A: Compute, M: Method> Online for Pebble<A, M> {
         self.reward.relabel(&mut self.backbone.replay);
         if first {
             self.entropy.forget();
-            self.backbone.reset_critics();
+            if M::RESETS_CRITICS {
+                self.backbone.reset_critics();
+            }
             for _ in 0..self.config.reset_updates {
                 M::update(self)?;
             }

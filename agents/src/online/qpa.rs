@@ -57,6 +57,9 @@ impl Method for Qpa {
         config.feedback.sampler = "uniform".to_owned();
         config.feedback.pool = if meta { 30 } else { 10 };
         config.reward.members = 1;
+        if meta && setup.tier == Tier::Full {
+            config.reward.epochs = 200;
+        }
     }
 
     fn check(&self, c: &mut Checks) {
@@ -136,7 +139,7 @@ impl Method for Qpa {
 }
 
 /// `crops` pairs of windows of each pair, alike long on both sides.
-fn cropped(preferences: &[Preference], crops: usize, rng: &mut Stream) -> Vec<Example> {
+pub(crate) fn cropped(preferences: &[Preference], crops: usize, rng: &mut Stream) -> Vec<Example> {
     let weight = 1.0 / (preferences.len() * crops) as f32;
     let mut examples = Vec::with_capacity(preferences.len() * crops);
     for _ in 0..crops {

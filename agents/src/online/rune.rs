@@ -28,8 +28,15 @@ pub struct Rune {
 
 impl Rune {
     /// β_t.
-    pub(crate) fn weight(&self, step: u64) -> f32 {
+    fn weight(&self, step: u64) -> f32 {
         (self.bonus * (1.0 - self.decay).powf(step as f64)) as f32
+    }
+
+    /// Adds β_t σ to rewards.
+    pub(crate) fn add_bonus(&self, step: u64, rewards: &mut [f32], deviations: &[f32]) {
+        let weight = self.weight(step);
+        let both = rewards.iter_mut().zip(deviations);
+        both.for_each(|(r, d)| *r += weight * d);
     }
 }
 
@@ -50,12 +57,11 @@ impl Method for Rune {
     }
 
     fn update<A: Compute>(learner: &mut Pebble<A, Self>) -> Result<(), LearnError> {
-        let weight = learner.config.method.weight(learner.backbone.steps());
-        let reward = &learner.reward;
+        let (rune, reward) = (&learner.config.method, &learner.reward);
+        let step = learner.backbone.steps();
         learner.backbone.update(|batch, replay| {
-            let (_, deviation) = reward.opinions(replay, &batch.index);
-            let both = batch.reward.iter_mut().zip(deviation);
-            both.for_each(|(r, d)| *r += weight * d);
+            let (_, deviations) = reward.opinions(replay, &batch.index);
+            rune.add_bonus(step, &mut batch.reward, &deviations);
         });
         Ok(())
     }

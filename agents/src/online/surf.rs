@@ -118,20 +118,7 @@ impl Method for Surf {
                 let chosen: Vec<Preference> = known[member].iter().map(|&i| labels[i]).collect();
                 let pairs: Vec<Pair> = unknown[member].iter().map(|&i| unlabelled[i]).collect();
                 let sure = learner.reward.prefers(replay, &pairs, member..member + 1);
-                let mut examples = Vec::with_capacity(chosen.len() + pairs.len());
-                for p in &chosen {
-                    let share = 1.0 / chosen.len() as f32;
-                    examples.push(surf.example(replay, p.pair, p.label.target(), share, rng));
-                }
-                for (&pair, p) in pairs.iter().zip(sure) {
-                    // Where a member is not sure its pair weighs nothing, but is drawn all the same.
-                    let share = match f64::from(p.max(1.0 - p)) >= surf.threshold {
-                        true => surf.weight as f32 / pairs.len() as f32,
-                        false => 0.0,
-                    };
-                    let target = if p > 0.5 { 1.0 } else { 0.0 };
-                    examples.push(surf.example(replay, pair, target, share, rng));
-                }
+                let mut examples = surf.examples(replay, &chosen, &pairs, &sure, rng);
                 // What weighs nothing need not be computed.
                 examples.retain(|e| e.weight > 0.0);
                 batches.push(examples);
@@ -160,6 +147,32 @@ impl Method for Surf {
 }
 
 impl Surf {
+    /// The terms of a member's L, given its P\[right\] of the unlabelled pairs: first the labelled ones.
+    pub(crate) fn examples(
+        &self,
+        replay: &Replay,
+        labelled: &[Preference],
+        unlabelled: &[Pair],
+        sure: &[f32],
+        rng: &mut Stream,
+    ) -> Vec<Example> {
+        let mut examples = Vec::with_capacity(labelled.len() + unlabelled.len());
+        for p in labelled {
+            let share = 1.0 / labelled.len() as f32;
+            examples.push(self.example(replay, p.pair, p.label.target(), share, rng));
+        }
+        for (&pair, &p) in unlabelled.iter().zip(sure) {
+            // Where a member is not sure its pair weighs nothing, but is drawn all the same.
+            let share = match f64::from(p.max(1.0 - p)) >= self.threshold {
+                true => self.weight as f32 / unlabelled.len() as f32,
+                false => 0.0,
+            };
+            let target = if p > 0.5 { 1.0 } else { 0.0 };
+            examples.push(self.example(replay, pair, target, share, rng));
+        }
+        examples
+    }
+
     /// A pair of windows in and around a pair of segments.
     fn example(
         &self,

@@ -246,6 +246,9 @@ pub fn small(algorithm: &Algorithm) -> Value {
             "/seed_steps": 20,
             "/unsupervised_steps": 40,
             "/neighbours": 3,
+            "/unsupervised/steps": 40,
+            "/unsupervised/neighbours": 3,
+            "/unsupervised/reset_updates": 5,
             "/reset_updates": 5,
             "/sac/hidden": [8, 8],
             "/sac/batch": 16,
@@ -264,6 +267,9 @@ pub fn small(algorithm: &Algorithm) -> Value {
             "/method/threshold": 0.5,
             "/method/crop": 2,
             "/method/margin": 2,
+            "/method/every": 5,
+            "/method/least_epochs": 1,
+            "/method/passes": 4,
         }),
     )
 }
