@@ -73,7 +73,7 @@ pub const ALGORITHMS: &[Algorithm] = &[
         summary: "SAC on the true reward: the oracle that PbRL is measured against",
         setting: Setting::Online,
         taught: false,
-        version: 1,
+        version: 2,
         defaults: |s| json(&sac::SacOnlineConfig::defaults(s)),
         check: |v, _, _| Ok(parse::<sac::SacOnlineConfig>(v)?.validate("sac")?),
         build: |v, b| on_device!(b.device, build_sac("sac", parse(v)?, b)),
@@ -88,9 +88,12 @@ pub const ALGORITHMS: &[Algorithm] = &[
         check: |v, _, _| Ok(parse::<sac::SacOnlineConfig>(v)?.validate("sac-unsupervised")?),
         build: |v, b| on_device!(b.device, build_sac("sac-unsupervised", parse(v)?, b)),
     },
-    on_pebble::<Plain>(
-        "PEBBLE: SAC on a reward learned from preferences, relabelled as it improves",
-    ),
+    Algorithm {
+        version: 2,
+        ..on_pebble::<Plain>(
+            "PEBBLE: SAC on a reward learned from preferences, relabelled as it improves",
+        )
+    },
     on_pebble::<surf::Surf>(
         "SURF: PEBBLE that learns from unlabelled pairs and windows of segments too",
     ),
