@@ -97,6 +97,11 @@ impl<B: Backend> Adam<B> {
         }
     }
 
+    /// Changes the learning rate, for schedules; it is no part of the saved state.
+    pub fn set_lr(&mut self, lr: f64) {
+        self.lr = lr as f32;
+    }
+
     /// One step; `grads` holds one entry a layer, networks in the order given to [`Adam::new`].
     pub fn step<'a, A: Compute<InnerBackend = B>>(
         &mut self,
@@ -152,6 +157,11 @@ impl<B: Backend> VectorAdam<B> {
             steps: 0,
             moments: Moments::zeros(like),
         }
+    }
+
+    /// Changes the learning rate, for schedules; it is no part of the saved state.
+    pub fn set_lr(&mut self, lr: f64) {
+        self.lr = lr as f32;
     }
 
     /// One step.

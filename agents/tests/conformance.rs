@@ -4,13 +4,13 @@
 
 mod common;
 
-use common::{DEVICES, DIMS, Run, assert_same_state, build, evaluate, small};
-use prefbench_agents::{ALGORITHMS, Algorithm, Build, Device, Setup, State, TIERS, Tier};
+use common::{DEVICES, Run, assert_same_state, attempt, build, evaluate, online, small};
+use prefbench_agents::{ALGORITHMS, Algorithm, Device, Setup, State, TIERS, Tier};
 use serde_json::{Value, json};
 
-/// Runs a check for every algorithm and device.
+/// Runs a check for every online algorithm and device.
 fn everywhere(check: impl Fn(&'static Algorithm, &Value, Device)) {
-    for algorithm in ALGORITHMS {
+    for algorithm in online() {
         for device in DEVICES {
             check(algorithm, &small(algorithm), device);
         }
@@ -98,9 +98,9 @@ fn foreign_states_are_refused() {
         run.run_to(80);
         run.learner.save()
     };
-    for algorithm in ALGORITHMS {
+    for algorithm in online() {
         let fresh = |settings: &Value| build(algorithm, settings, 1, Device::Flex);
-        for other in ALGORITHMS.iter().filter(|o| o.id != algorithm.id) {
+        for other in online().filter(|o| o.id != algorithm.id) {
             let refused = fresh(&small(algorithm)).load(&state(other));
             let message = refused.unwrap_err().to_string();
             let named = [algorithm.id, other.id].map(|id| format!("`{id}`"));
@@ -144,16 +144,10 @@ fn defaults_are_valid_for_every_family_and_tier() {
                 };
                 let settings = (algorithm.defaults)(&setup);
                 let what = format!("{} for {family} {tier:?}", algorithm.id);
-                (algorithm.check)(&settings, &setup, 40_000)
+                let steps = algorithm.offline().map_or(40_000, |o| (o.steps)(&setup));
+                (algorithm.check)(&settings, &setup, steps)
                     .unwrap_or_else(|e| panic!("{what}: {e}"));
-                let build = Build {
-                    dims: DIMS,
-                    total_steps: 1000,
-                    seed: 1,
-                    device: Device::Flex,
-                };
-                let built = (algorithm.build)(&settings, build);
-                built.map(|_| ()).unwrap_or_else(|e| panic!("{what}: {e}"));
+                attempt(algorithm, &settings, steps).unwrap_or_else(|e| panic!("{what}: {e}"));
             }
         }
     }
@@ -175,7 +169,7 @@ fn numbers(settings: &Value, path: &str, found: &mut Vec<String>) {
 #[test]
 fn unknown_keys_are_refused_by_name() {
     for algorithm in ALGORITHMS {
-        for path in ["", "/sac", "/reward", "/feedback"] {
+        for path in ["", "/sac", "/reward", "/feedback", "/actor"] {
             let mut settings = small(algorithm);
             let Some(map) = settings.pointer_mut(path).and_then(Value::as_object_mut) else {
                 continue;
@@ -198,6 +192,8 @@ fn numbers_out_of_range_are_refused_by_name() {
         "/method/crops",
         "/method/crop",
         "/method/margin",
+        "/bc_steps",
+        "/warmup",
     ];
     for algorithm in ALGORITHMS {
         let (settings, mut paths) = (small(algorithm), Vec::new());
@@ -205,19 +201,10 @@ fn numbers_out_of_range_are_refused_by_name() {
         let refusal = |path: &str, value: Value| {
             let changed = common::with(settings.clone(), &json!({ path: value }));
             let refused = (algorithm.check)(&changed, &ANY, 300);
-            let built = (algorithm.build)(
-                &changed,
-                Build {
-                    dims: DIMS,
-                    total_steps: 300,
-                    seed: 1,
-                    device: Device::Flex,
-                },
-            );
+            let built = attempt(algorithm, &changed, 300).err();
             let Err(refused) = refused else {
                 panic!("{} accepts {path}: {value}", algorithm.id);
             };
-            let built = built.err().map(|e| e.to_string());
             assert_eq!(built.as_deref(), Some(refused.to_string().as_str()));
             refused.to_string()
         };
@@ -249,7 +236,8 @@ fn numbers_out_of_range_are_refused_by_name() {
             ("/feedback/sampler", json!("unifrom"), "\"uniform\""),
         ] {
             // Only samplers that ask for disagreement need several members.
-            if path == "/reward/members" && settings["feedback"]["sampler"] == "uniform" {
+            let sampler = settings.pointer("/feedback/sampler");
+            if path == "/reward/members" && sampler.is_none_or(|s| s == "uniform") {
                 continue;
             }
             if settings.pointer(path).is_some() {

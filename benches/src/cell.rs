@@ -13,9 +13,9 @@ use prefbench_results::{Error as StoreError, Eval, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::config::RunConfig;
-use crate::online::{self, Outcome};
 use crate::progress::{Display, Progress, Report};
 use crate::sweep::record::Record;
+use crate::training::{self, Outcome};
 
 /// Exit code of a cell that was stopped and saved itself: the same cell can go on later.
 pub const STOPPED: u8 = 75;
@@ -141,7 +141,7 @@ fn claimed(
     if retry {
         folder.retry()?;
     }
-    online::run(config, &mut folder, progress, stop)
+    training::run(config, &mut folder, progress, stop)
 }
 
 /// Standard output, read by the pool; holds when a step was last reported.

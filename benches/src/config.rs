@@ -4,12 +4,17 @@
 //! must name a leaf of that tree and have its type. The resolved tree's hash names the run.
 
 use anyhow::{Result, anyhow, bail};
-use prefbench_agents::{Algorithm, Device, Setup, Tier, algorithm};
+use prefbench_agents::{Algorithm, Build, Device, Dims, Setup, Tier, algorithm};
 use prefbench_envs::{self as envs, Task};
 use prefbench_oracles::{Teacher, TeacherEntry, nearest::nearest, teacher};
 use prefbench_results::RunKey;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+
+mod source;
+
+use source::Facts;
+pub use source::{Labels, Source};
 
 /// Everything that determines a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,13 +50,19 @@ pub struct RunConfig {
     /// Steps of an episode; the task's own where it is not given.
     #[serde(default)]
     pub horizon: Option<u32>,
-    /// Environment steps.
+    /// What an offline algorithm learns from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<Source>,
+    /// The preferences that an offline algorithm learns from, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Labels>,
+    /// Environment steps; gradient steps of an offline algorithm.
     pub steps: u64,
-    /// Environment steps between two evaluations.
+    /// Steps between two evaluations.
     pub eval_every: u64,
     /// Episodes per evaluation.
     pub eval_episodes: u64,
-    /// Environment steps between two checkpoints.
+    /// Steps between two checkpoints.
     pub checkpoint_every: u64,
     /// The algorithm's own settings.
     pub agent: Value,
@@ -117,14 +128,27 @@ impl RunConfig {
             );
         }
 
-        let teacher = match algorithm.taught {
+        source::complete(&mut given, algorithm)?;
+        let asked = algorithm.taught && !source::names_answers(&given, teacher.as_deref())?;
+        let teacher = match asked {
             true => Some(teacher::find(teacher.as_deref().unwrap_or("oracle"))?),
             false => None,
         };
-        let mut tree = serde_json::to_value(Self::defaults(task, algorithm, teacher, tier))?;
+        let mut defaults = Self::defaults(task, algorithm, teacher, tier);
+        let facts = match algorithm.offline() {
+            None => None,
+            Some(_) => Some(Facts::read(source::path(&given, algorithm)?, task)?),
+        };
+        if let Some(facts) = &facts {
+            facts.fit(&mut defaults);
+        }
+        let mut tree = serde_json::to_value(defaults)?;
         overlay(&mut tree, &given, "")?;
-        let config: Self = serde_path_to_error::deserialize(tree)
+        let mut config: Self = serde_path_to_error::deserialize(tree)
             .map_err(|e| anyhow!("`{}` cannot be used: {}", e.path(), e.inner()))?;
+        if let (Some(facts), Some(source)) = (facts, &mut config.dataset) {
+            source.settle(&facts, task, algorithm, config.labels.as_mut())?;
+        }
         config.validate()?;
         Ok(config)
     }
@@ -145,7 +169,8 @@ impl RunConfig {
             Tier::Short => 100_000,
             Tier::Full => 1_000_000,
         };
-        Self {
+        let setup = setup(task, tier);
+        let online = Self {
             task: task.id.to_owned(),
             task_version: task.version,
             algorithm: algorithm.id.to_owned(),
@@ -168,7 +193,28 @@ impl RunConfig {
             eval_every: if tier == Tier::Smoke { 2_000 } else { 10_000 },
             eval_episodes: 10,
             checkpoint_every: if tier == Tier::Smoke { 10_000 } else { 25_000 },
-            agent: (algorithm.defaults)(&setup(task, tier)),
+            dataset: None,
+            labels: None,
+            agent: (algorithm.defaults)(&setup),
+        };
+        let Some(offline) = algorithm.offline() else {
+            return online;
+        };
+        let steps = (offline.steps)(&setup);
+        let every = match tier {
+            Tier::Smoke => steps.div_ceil(10),
+            Tier::Short => steps.div_ceil(20),
+            Tier::Full => 5_000,
+        };
+        Self {
+            scale_observations: false,
+            horizon: Some(task.spec.horizon),
+            dataset: Some(Source::default()),
+            labels: algorithm.taught.then(|| Labels::defaults(task, tier)),
+            steps,
+            eval_every: every,
+            checkpoint_every: every,
+            ..online
         }
     }
 
@@ -200,6 +246,12 @@ impl RunConfig {
                     "`{key}` is {value}, but this prefbench has version {now}; use the release that has {value}"
                 );
             }
+        }
+        if self.dataset.is_some() != algorithm.offline().is_some() {
+            bail!("`dataset` is for the algorithms that learn from one, and for no others");
+        }
+        if self.curriculum && self.dataset.is_some() {
+            bail!("`curriculum` is true, but an offline run does not act; leave it out");
         }
         if self.curriculum && task.make()?.difficulty().is_none() {
             bail!(
@@ -246,6 +298,20 @@ impl RunConfig {
         })
     }
 
+    /// What its learner is built for.
+    pub fn build(&self) -> Result<Build> {
+        let spec = self.task()?.spec;
+        Ok(Build {
+            dims: Dims {
+                obs: spec.obs_dim(),
+                act: spec.action_dim(),
+            },
+            total_steps: self.steps,
+            seed: self.seed,
+            device: self.device,
+        })
+    }
+
     /// The start of the run folder's name.
     pub fn prefix(&self) -> String {
         let teacher = self.teacher.as_deref().unwrap_or("none");
@@ -275,6 +341,9 @@ impl RunConfig {
         if let Some(leaves) = tree.as_object_mut() {
             for (key, _) in defaults.iter().filter(|(_, default)| *default) {
                 leaves.remove(*key);
+            }
+            if let Some(Value::Object(dataset)) = leaves.get_mut("dataset") {
+                dataset.remove("path");
             }
         }
         Ok(tree)

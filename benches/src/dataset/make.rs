@@ -11,8 +11,8 @@ use prefbench_envs::{self as envs, Task};
 use prefbench_oracles::{About, Dataset, Origin, Stream, Trajectories};
 
 use super::check::record;
-use crate::online::{Learnt, Player, stream_seed};
 use crate::rollout;
+use crate::training::{Learnt, Player, stream_seed};
 
 /// Arguments of `prefbench dataset make`.
 #[derive(Args)]
@@ -210,7 +210,7 @@ fn plans(
         if config.curriculum {
             bail!("--from {source}: a run on a curriculum cannot be replayed");
         }
-        let seen = Learnt::new(&config, &checkpoint, &dir)?.experience(&config);
+        let seen = Learnt::new(&config, &checkpoint, &dir)?.experience(&config)?;
         if seen.len() < count {
             bail!(
                 "--from {source}: {count} episodes wanted, and the run has finished {}",
