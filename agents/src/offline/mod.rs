@@ -3,7 +3,9 @@
 pub mod actor;
 pub mod bc;
 pub mod cpl;
+pub mod critics;
 pub mod data;
+pub mod ipl;
 pub mod iql;
 pub mod mr;
 pub mod segments;
