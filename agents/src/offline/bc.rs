@@ -109,7 +109,7 @@ pub struct Bc<A: Compute> {
 
 impl<A: Compute> Bc<A> {
     /// A fresh learner.
-    fn new(
+    pub(crate) fn new(
         id: &'static str,
         config: BcConfig,
         seed: u64,

@@ -141,20 +141,7 @@ impl OfflineConfig for IplConfig {
         data: OfflineData,
         device: A::Device,
     ) -> Result<Box<dyn Learner>, ConfigError> {
-        let init = &mut Stream::new(b.seed, "init");
-        Ok(Box::new(Ipl::<A> {
-            id,
-            memory: Memory::new(&data, self.scale_observations),
-            actor: Actor::new(&self.actor, GAUSSIAN, b.dims, init, &device),
-            critics: Critics::new(&self.critic, self.critics, b.dims, init, &device),
-            dims: b.dims,
-            config: self,
-            device,
-            data,
-            passes: Passes::default(),
-            stream: Stream::new(b.seed, "batch"),
-            figures: Figures::new(&["ipl.preference_loss", "ipl.square", "ipl.actor_loss"]),
-        }))
+        Ok(Box::new(Ipl::<A>::new(id, self, b, data, device)))
     }
 }
 
@@ -175,15 +162,15 @@ pub struct Ipl<A: Compute> {
 }
 
 /// Transitions `[rows, ..]`: those of all left sides, of all right sides, and of the whole dataset.
-struct Transitions<A: Compute> {
-    state: Tensor<Inner<A>, 2>,
-    action: Tensor<Inner<A>, 2>,
-    next_state: Tensor<Inner<A>, 2>,
+pub(crate) struct Transitions<A: Compute> {
+    pub(crate) state: Tensor<Inner<A>, 2>,
+    pub(crate) action: Tensor<Inner<A>, 2>,
+    pub(crate) next_state: Tensor<Inner<A>, 2>,
     /// P\[right\] `[pairs, 1]`.
-    y: Tensor<Inner<A>, 2>,
-    pairs: usize,
+    pub(crate) y: Tensor<Inner<A>, 2>,
+    pub(crate) pairs: usize,
     /// Transitions of a segment.
-    len: usize,
+    pub(crate) len: usize,
 }
 
 impl<A: Compute> Transitions<A> {
@@ -214,6 +201,29 @@ impl<A: Compute> Transitions<A> {
 }
 
 impl<A: Compute> Ipl<A> {
+    pub(crate) fn new(
+        id: &'static str,
+        config: IplConfig,
+        b: Build,
+        data: OfflineData,
+        device: A::Device,
+    ) -> Self {
+        let init = &mut Stream::new(b.seed, "init");
+        Self {
+            id,
+            memory: Memory::new(&data, config.scale_observations),
+            actor: Actor::new(&config.actor, GAUSSIAN, b.dims, init, &device),
+            critics: Critics::new(&config.critic, config.critics, b.dims, init, &device),
+            dims: b.dims,
+            config,
+            device,
+            data,
+            passes: Passes::default(),
+            stream: Stream::new(b.seed, "batch"),
+            figures: Figures::new(&["ipl.preference_loss", "ipl.square", "ipl.actor_loss"]),
+        }
+    }
+
     /// The next batch.
     fn batch(&mut self) -> Result<Transitions<A>, LearnError> {
         let whole = self.data.segment_len()?;
@@ -268,7 +278,7 @@ impl<A: Compute> Ipl<A> {
     }
 
     /// One update; `noise`, `[rows, act]` each, is that of a′ and of a_π where there is no V.
-    fn learn(&mut self, b: &Transitions<A>, noise: [Vec<f32>; 2]) {
+    pub(crate) fn learn(&mut self, b: &Transitions<A>, noise: [Vec<f32>; 2]) {
         let [noise_next, noise] = noise;
         let IplConfig {
             discount,
