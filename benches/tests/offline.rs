@@ -132,7 +132,9 @@ fn a_run_is_named_by_its_datasets_content_and_can_be_played() {
         config.contains("\"hash\"") && !config.contains("data/reach"),
         "{config}"
     );
-    assert!(config.contains("\"horizon\":40"), "{config}");
+    for part in ["\"horizon\":40", "\"name\":\"reach\""] {
+        assert!(config.contains(part), "{config}");
+    }
 
     // Elsewhere it is the same run, and answers added to the dataset change nothing for BC.
     fs::rename(dir.join("data/reach"), dir.join("data/moved")).unwrap();
