@@ -5,17 +5,55 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::config::{ConfigError, Setup};
 use crate::device::{Compute, Device, DeviceError, on_device};
-use crate::learner::Online;
+use crate::learner::{Learner, Online};
+use crate::offline::{OfflineData, bc, cpl, ipl, iql, mr, sft};
 use crate::online::method::{Method, Plain};
 use crate::online::{cautious, mrn, pebble, qpa, random, rime, rune, sac, surf};
 use crate::replay::Dims;
 use crate::stack::Ticket;
 
-/// Where an algorithm's experience comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Setting {
+/// Where an algorithm's experience comes from, and what makes a fresh learner with these settings.
+pub enum Start {
     /// It acts in the environment while it learns.
-    Online,
+    Online(fn(&serde_json::Value, Build) -> Built),
+    /// It learns from a dataset.
+    Offline(Offline),
+}
+
+/// An algorithm that learns from a dataset.
+pub struct Offline {
+    /// Whether it may read the dataset's true rewards; all others are given zeros.
+    pub privileged: bool,
+    /// Gradient steps of a run by default, of all its stages together.
+    pub steps: fn(&Setup<'_>) -> u64,
+    /// A fresh learner of the algorithm with this id.
+    pub build: fn(&'static str, &serde_json::Value, Build, OfflineData) -> BuiltOffline,
+}
+
+/// What an offline algorithm reads besides observations and actions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// Nothing.
+    Nothing,
+    /// The dataset's true rewards, which are privileged.
+    TrueReward,
+    /// Answered queries.
+    Preferences,
+}
+
+/// The settings of an offline algorithm, and of its namesakes with other defaults.
+pub trait OfflineConfig: Serialize + DeserializeOwned {
+    /// Refuses values outside their range, or impossible in a run of this many steps.
+    fn validate(&self, steps: u64) -> Result<(), ConfigError>;
+
+    /// A fresh learner, whose states bear this id; refuses data on which the run cannot be made.
+    fn learner<A: Compute>(
+        self,
+        id: &'static str,
+        b: Build,
+        data: OfflineData,
+        device: A::Device,
+    ) -> Result<Box<dyn Learner>, ConfigError>;
 }
 
 /// What a learner is built for.
@@ -23,7 +61,7 @@ pub enum Setting {
 pub struct Build {
     /// Sizes of observations and actions.
     pub dims: Dims,
-    /// Environment steps of the whole run.
+    /// Environment steps of the whole run; gradient steps of an offline one.
     pub total_steps: u64,
     /// The run's seed.
     pub seed: u64,
@@ -35,6 +73,8 @@ pub struct Build {
 
 /// A learner, or why there is none.
 pub type Built = Result<Box<dyn Online>, BuildError>;
+/// An offline learner, or why there is none.
+pub type BuiltOffline = Result<Box<dyn Learner>, BuildError>;
 
 /// An algorithm in the registry.
 pub struct Algorithm {
@@ -42,8 +82,6 @@ pub struct Algorithm {
     pub id: &'static str,
     /// One line for people.
     pub summary: &'static str,
-    /// Where its experience comes from.
-    pub setting: Setting,
     /// Whether it learns from a teacher's preferences (else from the true reward, or not at all).
     pub taught: bool,
     /// Raised whenever a change alters results; part of a run's identity.
@@ -52,8 +90,57 @@ pub struct Algorithm {
     pub defaults: fn(&Setup<'_>) -> serde_json::Value,
     /// Refuses settings of the wrong type, out of range, or impossible in a run of this many steps.
     pub check: fn(&serde_json::Value, &Setup<'_>, u64) -> Result<(), BuildError>,
-    /// A fresh learner with these settings.
-    pub build: fn(&serde_json::Value, Build) -> Built,
+    /// Where its experience comes from, and what makes a learner.
+    pub start: Start,
+}
+
+impl Algorithm {
+    /// How it starts on a dataset, if it is an offline algorithm.
+    pub fn offline(&self) -> Option<&Offline> {
+        match &self.start {
+            Start::Online(_) => None,
+            Start::Offline(offline) => Some(offline),
+        }
+    }
+
+    /// A fresh online learner with these settings.
+    ///
+    /// # Errors
+    /// Of settings and devices, and [`BuildError::Offline`].
+    pub fn build(&self, settings: &serde_json::Value, b: Build) -> Built {
+        match &self.start {
+            Start::Online(build) => build(settings, b),
+            Start::Offline(_) => Err(BuildError::Offline(self.id)),
+        }
+    }
+
+    /// A fresh offline learner with these settings and this data, whose true rewards it sees only if it
+    /// may.
+    ///
+    /// # Errors
+    /// Of settings and devices, [`BuildError::Online`] and [`BuildError::Sizes`].
+    pub fn build_on(
+        &self,
+        settings: &serde_json::Value,
+        b: Build,
+        data: OfflineData,
+    ) -> BuiltOffline {
+        let Start::Offline(offline) = &self.start else {
+            return Err(BuildError::Online(self.id));
+        };
+        if data.dims() != b.dims {
+            return Err(BuildError::Sizes {
+                data: data.dims(),
+                needed: b.dims,
+            });
+        }
+        let data = if offline.privileged {
+            data
+        } else {
+            data.blind()
+        };
+        (offline.build)(self.id, settings, b, data)
+    }
 }
 
 /// Every algorithm.
@@ -61,32 +148,31 @@ pub const ALGORITHMS: &[Algorithm] = &[
     Algorithm {
         id: "random",
         summary: "uniformly random actions: the floor",
-        setting: Setting::Online,
         taught: false,
         version: 1,
         defaults: |_| json(&random::RandomConfig {}),
         check: |v, _, _| parse::<random::RandomConfig>(v).map(|_| ()),
-        build: |_, b| Ok(Box::new(random::Random::new(b.dims, b.seed))),
+        start: Start::Online(|_, b| Ok(Box::new(random::Random::new(b.dims, b.seed)))),
     },
     Algorithm {
         id: "sac",
         summary: "SAC on the true reward: the oracle that PbRL is measured against",
-        setting: Setting::Online,
         taught: false,
         version: 2,
         defaults: |s| json(&sac::SacOnlineConfig::defaults(s)),
         check: |v, _, _| Ok(parse::<sac::SacOnlineConfig>(v)?.validate("sac")?),
-        build: |v, b| on_device!(b.device, build_sac("sac", parse(v)?, b)),
+        start: Start::Online(|v, b| on_device!(b.device, build_sac("sac", parse(v)?, b))),
     },
     Algorithm {
         id: "sac-unsupervised",
         summary: "SAC on the true reward, after exploration as PEBBLE's",
-        setting: Setting::Online,
         taught: false,
         version: 1,
         defaults: |s| json(&sac::SacOnlineConfig::unsupervised(s)),
         check: |v, _, _| Ok(parse::<sac::SacOnlineConfig>(v)?.validate("sac-unsupervised")?),
-        build: |v, b| on_device!(b.device, build_sac("sac-unsupervised", parse(v)?, b)),
+        start: Start::Online(|v, b| {
+            on_device!(b.device, build_sac("sac-unsupervised", parse(v)?, b))
+        }),
     },
     Algorithm {
         version: 2,
@@ -104,6 +190,76 @@ pub const ALGORITHMS: &[Algorithm] = &[
     on_pebble::<qpa::Qpa>("QPA: PEBBLE that asks about, and replays, what the policy does now"),
     on_pebble::<rime::Rime>("RIME: PEBBLE that learns only from labels it can believe"),
     on_pebble::<cautious::Cautious>("PEBBLE on the ensemble's mean reward less its deviation"),
+    offline::<bc::BcConfig>(
+        "bc",
+        "behaviour cloning of the whole dataset",
+        Reads::Nothing,
+        |s| json(&bc::BcConfig::defaults(s)),
+        bc::steps,
+    ),
+    offline::<bc::BcConfig>(
+        "percent-bc",
+        "behaviour cloning of the episodes of the highest true return",
+        Reads::TrueReward,
+        |s| json(&bc::BcConfig::best(s)),
+        bc::steps,
+    ),
+    offline::<iql::IqlOfflineConfig>(
+        "iql",
+        "implicit Q-learning on the true reward: what offline PbRL is measured against",
+        Reads::TrueReward,
+        |s| json(&iql::IqlOfflineConfig::defaults(s)),
+        iql::steps,
+    ),
+    offline::<mr::MrConfig>(
+        "mr",
+        "implicit Q-learning on a Markovian reward learned from preferences",
+        Reads::Preferences,
+        |s| json(&mr::MrConfig::defaults(s)),
+        mr::steps,
+    ),
+    offline::<ipl::IplConfig>(
+        "ipl",
+        "inverse preference learning: implicit Q-learning on the reward that its Q implies",
+        Reads::Preferences,
+        |s| json(&ipl::IplConfig::defaults(s)),
+        ipl::steps,
+    ),
+    offline::<ipl::IplConfig>(
+        "ipl-awac",
+        "inverse preference learning without a value function",
+        Reads::Preferences,
+        |s| json(&ipl::IplConfig::awac(s)),
+        ipl::steps,
+    ),
+    offline::<sft::SftConfig>(
+        "sft",
+        "behaviour cloning of the preferred segments",
+        Reads::Preferences,
+        |s| json(&sft::SftConfig::defaults(s)),
+        cpl::steps,
+    ),
+    offline::<cpl::CplConfig>(
+        "cpl",
+        "contrastive preference learning, biased towards the data",
+        Reads::Preferences,
+        |s| json(&cpl::CplConfig::defaults(s)),
+        cpl::steps,
+    ),
+    offline::<cpl::CplConfig>(
+        "cpl-bc",
+        "contrastive preference learning with behaviour cloning beside it",
+        Reads::Preferences,
+        |s| json(&cpl::CplConfig::bc(s)),
+        cpl::steps,
+    ),
+    offline::<cpl::CplConfig>(
+        "cpl-kl",
+        "contrastive preference learning against the behaviour policy, as DPO",
+        Reads::Preferences,
+        |s| json(&cpl::CplConfig::kl(s)),
+        cpl::steps,
+    ),
 ];
 
 /// A method on PEBBLE's backbone, at version 1.
@@ -111,19 +267,43 @@ const fn on_pebble<M: Method>(summary: &'static str) -> Algorithm {
     Algorithm {
         id: M::ID,
         summary,
-        setting: Setting::Online,
         taught: true,
         version: 1,
         defaults: |s| json(&pebble::PebbleConfig::<M>::defaults(s)),
         check: |v, setup, steps| {
             Ok(parse::<pebble::PebbleConfig<M>>(v)?.validate_for(setup, steps)?)
         },
-        build: |v, b| {
+        start: Start::Online(|v, b| {
             on_device!(
                 b.device,
                 build_pebble(parse::<pebble::PebbleConfig<M>>(v)?, b)
             )
-        },
+        }),
+    }
+}
+
+/// An offline algorithm, at version 1.
+const fn offline<C: OfflineConfig>(
+    id: &'static str,
+    summary: &'static str,
+    reads: Reads,
+    defaults: fn(&Setup<'_>) -> serde_json::Value,
+    steps: fn(&Setup<'_>) -> u64,
+) -> Algorithm {
+    Algorithm {
+        id,
+        summary,
+        taught: matches!(reads, Reads::Preferences),
+        version: 1,
+        defaults,
+        check: |v, _, steps| Ok(parse::<C>(v)?.validate(steps)?),
+        start: Start::Offline(Offline {
+            privileged: matches!(reads, Reads::TrueReward),
+            steps,
+            build: |id, v, b, data| {
+                on_device!(b.device, build_offline(id, parse::<C>(v)?, b, data))
+            },
+        }),
     }
 }
 
@@ -147,6 +327,23 @@ pub enum BuildError {
     /// A setting is out of range.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// An offline algorithm was to act.
+    #[error("`{0}` learns from a dataset, not by acting")]
+    Offline(&'static str),
+    /// An online algorithm was given a dataset.
+    #[error("`{0}` learns by acting, not from a dataset")]
+    Online(&'static str),
+    /// The data is of another task.
+    #[error(
+        "the dataset has observations of {} and actions of {} numbers, but the task has {} and {}",
+        data.obs, data.act, needed.obs, needed.act
+    )]
+    Sizes {
+        /// Of the data.
+        data: Dims,
+        /// Of the task.
+        needed: Dims,
+    },
     /// A setting is unknown or of the wrong type.
     #[error("`agent.{key}`: {why}")]
     Settings {
@@ -164,6 +361,16 @@ fn build_sac<A: Compute>(id: &str, config: sac::SacOnlineConfig, b: Build) -> Bu
 
 fn build_pebble<A: Compute>(config: pebble::PebbleConfig<impl Method>, b: Build) -> Built {
     Ok(Box::new(pebble::Pebble::<A, _>::new(config, b)?))
+}
+
+fn build_offline<A: Compute>(
+    id: &'static str,
+    config: impl OfflineConfig,
+    b: Build,
+    data: OfflineData,
+) -> BuiltOffline {
+    config.validate(b.total_steps)?;
+    Ok(config.learner::<A>(id, b, data, A::Device::default())?)
 }
 
 fn json<T: Serialize>(config: &T) -> serde_json::Value {

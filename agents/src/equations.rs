@@ -60,11 +60,18 @@ on_every_backend! {
     rune_and_caution
     meta_step
     discriminator_and_warm_start
+    contrastive
+    preferred_segments
+    cloning
+    implicit_q
+    inverse_preferences
 }
 
 mod methods;
-use methods::{discriminator_and_warm_start, meta_step, qpa, rune_and_caution, surf};
+mod offline;
 mod reward;
+use methods::{discriminator_and_warm_start, meta_step, qpa, rune_and_caution, surf};
+use offline::{cloning, contrastive, implicit_q, inverse_preferences, preferred_segments};
 use reward::{reward_training, weighted_windows};
 
 fn fixture() -> Value {

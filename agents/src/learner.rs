@@ -16,13 +16,17 @@ pub enum Mode {
 
 /// Chooses actions.
 pub trait Policy {
+    /// An episode begins. For policies with a memory: what they remember is what [`Policy::act`] saw and
+    /// wrote since then, and no part of a learner's saved state.
+    fn begin_episode(&mut self) {}
+
     /// The action for an observation `[obs]`, written to `action` `[act]`, each in [−1, 1].
     fn act(&mut self, observation: &[f32], mode: Mode, action: &mut [f32]);
 }
 
 /// Improves with experience; its complete state can be saved and loaded.
 pub trait Learner: Policy + Send {
-    /// Whatever gradient updates are due now.
+    /// Whatever gradient updates are due now; of an offline learner, one gradient step.
     fn update(&mut self) -> Result<(), LearnError>;
 
     /// Named figures of the latest update, for the log.
@@ -81,6 +85,19 @@ pub enum LearnError {
     /// No queries could be chosen.
     #[error(transparent)]
     Sampler(#[from] SamplerError),
+    /// An offline learner was given nothing to learn from.
+    #[error("there is no {0} to learn from")]
+    Nothing(&'static str),
+    /// Segments that cannot be set side by side.
+    #[error(
+        "the answers are about segments of {shortest} to {longest} steps, but all must have one length"
+    )]
+    Lengths {
+        /// Steps of the shortest.
+        shortest: u32,
+        /// Steps of the longest.
+        longest: u32,
+    },
     /// The reward model is no longer finite.
     #[error("training diverged: {what} is {value} after {step} steps; try a lower learning rate")]
     Diverged {
@@ -88,7 +105,7 @@ pub enum LearnError {
         what: &'static str,
         /// Its value.
         value: f64,
-        /// Environment steps so far.
+        /// Environment steps, or gradient steps of an offline learner, so far.
         step: u64,
     },
 }

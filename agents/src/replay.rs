@@ -4,6 +4,8 @@
 //! is privileged. What a learner regresses to is a second column that a reward model may rewrite
 //! in place (relabelling).
 
+use std::sync::Arc;
+
 use prefbench_oracles::{Columns, Ending, Stream, Trajectories, TrajectoryError};
 
 use crate::state::{State, StateError};
@@ -51,7 +53,8 @@ pub struct Batch {
 #[derive(Clone, Debug)]
 pub struct Replay {
     dims: Dims,
-    trajectories: Trajectories,
+    /// Shared where it is a dataset, which never grows.
+    trajectories: Arc<Trajectories>,
     reward: Vec<f32>,
 }
 
@@ -60,8 +63,20 @@ impl Replay {
     pub fn new(dims: Dims) -> Self {
         Self {
             dims,
-            trajectories: Trajectories::new(dims.obs, dims.act),
+            trajectories: Arc::new(Trajectories::new(dims.obs, dims.act)),
             reward: Vec::new(),
+        }
+    }
+
+    /// The transitions of a dataset; the rewards to learn from are the true ones.
+    pub fn of(trajectories: Arc<Trajectories>) -> Self {
+        Self {
+            dims: Dims {
+                obs: trajectories.obs_dim(),
+                act: trajectories.act_dim(),
+            },
+            reward: trajectories.all_rewards().to_vec(),
+            trajectories,
         }
     }
 
@@ -87,18 +102,23 @@ impl Replay {
 
     /// Opens an episode.
     pub fn begin(&mut self, observation: &[f32]) -> Result<(), TrajectoryError> {
-        self.trajectories.begin(observation)
+        Arc::make_mut(&mut self.trajectories).begin(observation)
     }
 
     /// Appends a transition whose reward to learn from is `reward`.
     pub fn push(&mut self, t: Transition<'_>, reward: f32) -> Result<(), TrajectoryError> {
-        self.trajectories
-            .push(t.action, t.reward, t.next_observation)?;
+        let trajectories = Arc::make_mut(&mut self.trajectories);
+        trajectories.push(t.action, t.reward, t.next_observation)?;
         if let Some(end) = t.end {
-            self.trajectories.finish(end)?;
+            trajectories.finish(end)?;
         }
         self.reward.push(reward);
         Ok(())
+    }
+
+    /// The column of rewards to learn from, one a transition.
+    pub fn rewards(&self) -> &[f32] {
+        &self.reward
     }
 
     /// The column of rewards to learn from, one a transition, for relabelling in place.
@@ -155,7 +175,7 @@ impl Replay {
     /// Reads what [`Replay::save`] wrote.
     pub fn load(&mut self, state: &State) -> Result<(), StateError> {
         let get = |name: &str| state.get_flat(&format!("replay.{name}"));
-        self.trajectories = Trajectories::try_from(Columns {
+        let trajectories = Trajectories::try_from(Columns {
             obs_dim: self.dims.obs,
             act_dim: self.dims.act,
             observations: get("observations")?,
@@ -167,6 +187,7 @@ impl Replay {
             name: "replay".to_owned(),
             why: e.to_string(),
         })?;
+        self.trajectories = Arc::new(trajectories);
         self.reward = get("rewards")?;
         if self.reward.len() != self.trajectories.len() {
             return Err(StateError::Shape {

@@ -4,13 +4,14 @@
 
 mod common;
 
-use common::{DIMS, Run, assert_same_state, build, devices, differences, evaluate, seated, small};
-use prefbench_agents::{ALGORITHMS, Algorithm, Build, Device, Setup, State, TIERS, Ticket, Tier};
+use common::{Run, assert_same_state, attempt, build, devices, differences, evaluate, online};
+use common::{seated, small};
+use prefbench_agents::{ALGORITHMS, Algorithm, Device, Setup, State, TIERS, Ticket, Tier};
 use serde_json::{Value, json};
 
-/// Runs a check for every algorithm and device.
+/// Runs a check for every online algorithm and device.
 fn everywhere(check: impl Fn(&'static Algorithm, &Value, Device)) {
-    for algorithm in ALGORITHMS {
+    for algorithm in online() {
         for device in devices() {
             check(algorithm, &small(algorithm), device);
         }
@@ -136,9 +137,9 @@ fn foreign_states_are_refused() {
         run.run_to(80);
         run.learner.save()
     };
-    for algorithm in ALGORITHMS {
+    for algorithm in online() {
         let fresh = |settings: &Value| build(algorithm, settings, 1, Device::Flex);
-        for other in ALGORITHMS.iter().filter(|o| o.id != algorithm.id) {
+        for other in online().filter(|o| o.id != algorithm.id) {
             let refused = fresh(&small(algorithm)).load(&state(other));
             let message = refused.unwrap_err().to_string();
             let named = [algorithm.id, other.id].map(|id| format!("`{id}`"));
@@ -182,17 +183,10 @@ fn defaults_are_valid_for_every_family_and_tier() {
                 };
                 let settings = (algorithm.defaults)(&setup);
                 let what = format!("{} for {family} {tier:?}", algorithm.id);
-                (algorithm.check)(&settings, &setup, 40_000)
+                let steps = algorithm.offline().map_or(40_000, |o| (o.steps)(&setup));
+                (algorithm.check)(&settings, &setup, steps)
                     .unwrap_or_else(|e| panic!("{what}: {e}"));
-                let build = Build {
-                    dims: DIMS,
-                    total_steps: 1000,
-                    seed: 1,
-                    device: Device::Flex,
-                    ticket: None,
-                };
-                let built = (algorithm.build)(&settings, build);
-                built.map(|_| ()).unwrap_or_else(|e| panic!("{what}: {e}"));
+                attempt(algorithm, &settings, steps).unwrap_or_else(|e| panic!("{what}: {e}"));
             }
         }
     }
@@ -214,7 +208,15 @@ fn numbers(settings: &Value, path: &str, found: &mut Vec<String>) {
 #[test]
 fn unknown_keys_are_refused_by_name() {
     for algorithm in ALGORITHMS {
-        for path in ["", "/sac", "/reward", "/feedback"] {
+        for path in [
+            "",
+            "/sac",
+            "/reward",
+            "/feedback",
+            "/actor",
+            "/critic",
+            "/iql",
+        ] {
             let mut settings = small(algorithm);
             let Some(map) = settings.pointer_mut(path).and_then(Value::as_object_mut) else {
                 continue;
@@ -241,6 +243,9 @@ fn numbers_out_of_range_are_refused_by_name() {
         "/method/margin",
         "/method/least_epochs",
         "/method/warm_steps",
+        "/bc_steps",
+        "/warmup",
+        "/replay_batch",
     ];
     for algorithm in ALGORITHMS {
         let (settings, mut paths) = (small(algorithm), Vec::new());
@@ -248,20 +253,10 @@ fn numbers_out_of_range_are_refused_by_name() {
         let refusal = |path: &str, value: Value| {
             let changed = common::with(settings.clone(), &json!({ path: value }));
             let refused = (algorithm.check)(&changed, &ANY, 300);
-            let built = (algorithm.build)(
-                &changed,
-                Build {
-                    dims: DIMS,
-                    total_steps: 300,
-                    seed: 1,
-                    device: Device::Flex,
-                    ticket: None,
-                },
-            );
+            let built = attempt(algorithm, &changed, 300).err();
             let Err(refused) = refused else {
                 panic!("{} accepts {path}: {value}", algorithm.id);
             };
-            let built = built.err().map(|e| e.to_string());
             assert_eq!(built.as_deref(), Some(refused.to_string().as_str()));
             refused.to_string()
         };
@@ -293,7 +288,8 @@ fn numbers_out_of_range_are_refused_by_name() {
             ("/feedback/sampler", json!("unifrom"), "\"uniform\""),
         ] {
             // Only samplers that ask for disagreement need several members.
-            if path == "/reward/members" && settings["feedback"]["sampler"] == "uniform" {
+            let sampler = settings.pointer("/feedback/sampler");
+            if path == "/reward/members" && sampler.is_none_or(|s| s == "uniform") {
                 continue;
             }
             if settings.pointer(path).is_some() {

@@ -31,12 +31,11 @@ fn full_tier_defaults_are_the_papers() {
             horizon: 1000,
             tier: Tier::Full,
         };
+        let algorithm = algorithm::find(id).unwrap();
+        let steps = algorithm.offline().map(|o| (o.steps)(&setup));
+        assert_eq!(steps, entry.get("steps").and_then(Value::as_u64), "{id}");
         let (mut ours, mut published) = (BTreeMap::new(), BTreeMap::new());
-        flat(
-            &(algorithm::find(id).unwrap().defaults)(&setup),
-            "",
-            &mut ours,
-        );
+        flat(&(algorithm.defaults)(&setup), "", &mut ours);
         let like = entry.get("like").and_then(Value::as_str);
         let basis = |e: &&Value| e["algorithm"].as_str() == like && e["family"] == family;
         for entry in entries.iter().find(basis).into_iter().chain([entry]) {

@@ -14,9 +14,9 @@ use prefbench_results::{Error as StoreError, Eval, Run, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::config::RunConfig;
-use crate::online::{self, Outcome};
 use crate::progress::{Display, Progress, Report};
 use crate::sweep::record::Record;
+use crate::training::{self, Outcome};
 
 /// Exit code of a cell that was stopped and saved itself: the same cell can go on later.
 pub const STOPPED: u8 = 75;
@@ -94,7 +94,7 @@ fn of_parent(args: &CellArgs, stop: &Arc<AtomicBool>) -> Result<ExitCode> {
     });
     let mut folders: Vec<_> = configs.iter().map(|config| claim(config, args)).collect();
     let due = |folder: &Result<Run>| {
-        let ended = folder.as_ref().ok().map(online::ended_before);
+        let ended = folder.as_ref().ok().map(training::ended_before);
         matches!(ended, Some(Ok(None)))
     };
     let count = folders.iter().filter(|folder| due(folder)).count();
@@ -110,8 +110,9 @@ fn of_parent(args: &CellArgs, stop: &Arc<AtomicBool>) -> Result<ExitCode> {
                     run,
                     reported: Mutex::new(Instant::now()),
                 };
-                let ended = folder
-                    .and_then(|mut folder| online::run(config, &mut folder, &parent, stop, ticket));
+                let ended = folder.and_then(|mut folder| {
+                    training::run(config, &mut folder, &parent, stop, ticket)
+                });
                 parent.tell(Message::Ended(Ended::from(ended)));
             });
         }
@@ -127,7 +128,7 @@ fn of_sweep(args: &CellArgs, index: usize, stop: &AtomicBool) -> Result<ExitCode
     let progress = display.run(&name, config.steps);
     loop {
         let ended = claim(&config, args)
-            .and_then(|mut folder| online::run(&config, &mut folder, &progress, stop, None));
+            .and_then(|mut folder| training::run(&config, &mut folder, &progress, stop, None));
         match Ended::from(ended) {
             Ended::Held(_) if began.elapsed() < PATIENCE && !stop.load(Ordering::Relaxed) => {
                 std::thread::sleep(Duration::from_secs(1));

@@ -4,12 +4,20 @@
 //! must name a leaf of that tree and have its type. The resolved tree's hash names the run.
 
 use anyhow::{Result, anyhow, bail};
-use prefbench_agents::{Algorithm, Device, Setup, Tier, algorithm};
+use prefbench_agents::{Algorithm, Build, Device, Dims, Setup, Tier, algorithm};
 use prefbench_envs::{self as envs, Task};
-use prefbench_oracles::{Teacher, TeacherEntry, nearest::nearest, teacher};
+use prefbench_oracles::{Teacher, TeacherEntry, teacher};
 use prefbench_results::RunKey;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+
+mod source;
+mod tree;
+
+use source::Facts;
+pub use source::{Labels, Source};
+pub use tree::{merge, parse_set};
+use tree::{overlay, to_json};
 
 /// Everything that determines a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,13 +53,19 @@ pub struct RunConfig {
     /// Steps of an episode; the task's own where it is not given.
     #[serde(default)]
     pub horizon: Option<u32>,
-    /// Environment steps.
+    /// What an offline algorithm learns from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<Source>,
+    /// The preferences that an offline algorithm learns from, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Labels>,
+    /// Environment steps; gradient steps of an offline algorithm.
     pub steps: u64,
-    /// Environment steps between two evaluations.
+    /// Steps between two evaluations.
     pub eval_every: u64,
     /// Episodes per evaluation.
     pub eval_episodes: u64,
-    /// Environment steps between two checkpoints.
+    /// Steps between two checkpoints.
     pub checkpoint_every: u64,
     /// The algorithm's own settings.
     pub agent: Value,
@@ -117,14 +131,27 @@ impl RunConfig {
             );
         }
 
-        let teacher = match algorithm.taught {
+        source::complete(&mut given, algorithm)?;
+        let asked = algorithm.taught && !source::names_answers(&given, teacher.as_deref())?;
+        let teacher = match asked {
             true => Some(teacher::find(teacher.as_deref().unwrap_or("oracle"))?),
             false => None,
         };
-        let mut tree = serde_json::to_value(Self::defaults(task, algorithm, teacher, tier))?;
+        let mut defaults = Self::defaults(task, algorithm, teacher, tier);
+        let facts = match algorithm.offline() {
+            None => None,
+            Some(_) => Some(Facts::read(source::path(&given, algorithm)?, task, tier)?),
+        };
+        if let Some(facts) = &facts {
+            facts.fit(&mut defaults);
+        }
+        let mut tree = serde_json::to_value(defaults)?;
         overlay(&mut tree, &given, "")?;
-        let config: Self = serde_path_to_error::deserialize(tree)
+        let mut config: Self = serde_path_to_error::deserialize(tree)
             .map_err(|e| anyhow!("`{}` cannot be used: {}", e.path(), e.inner()))?;
+        if let (Some(facts), Some(source)) = (facts, &mut config.dataset) {
+            source.settle(&facts, task, algorithm, config.labels.as_mut())?;
+        }
         config.validate()?;
         Ok(config)
     }
@@ -145,7 +172,8 @@ impl RunConfig {
             Tier::Short => 100_000,
             Tier::Full => 1_000_000,
         };
-        Self {
+        let setup = setup(task, tier);
+        let online = Self {
             task: task.id.to_owned(),
             task_version: task.version,
             algorithm: algorithm.id.to_owned(),
@@ -168,7 +196,28 @@ impl RunConfig {
             eval_every: if tier == Tier::Smoke { 2_000 } else { 10_000 },
             eval_episodes: 10,
             checkpoint_every: if tier == Tier::Smoke { 10_000 } else { 25_000 },
-            agent: (algorithm.defaults)(&setup(task, tier)),
+            dataset: None,
+            labels: None,
+            agent: (algorithm.defaults)(&setup),
+        };
+        let Some(offline) = algorithm.offline() else {
+            return online;
+        };
+        let steps = (offline.steps)(&setup);
+        let every = match tier {
+            Tier::Smoke => steps.div_ceil(10),
+            Tier::Short => steps.div_ceil(20),
+            Tier::Full => 5_000,
+        };
+        Self {
+            scale_observations: false,
+            horizon: Some(task.spec.horizon),
+            dataset: Some(Source::default()),
+            labels: algorithm.taught.then(|| Labels::defaults(task, tier)),
+            steps,
+            eval_every: every,
+            checkpoint_every: every,
+            ..online
         }
     }
 
@@ -200,6 +249,12 @@ impl RunConfig {
                     "`{key}` is {value}, but this prefbench has version {now}; use the release that has {value}"
                 );
             }
+        }
+        if self.dataset.is_some() != algorithm.offline().is_some() {
+            bail!("`dataset` is for the algorithms that learn from one, and for no others");
+        }
+        if self.curriculum && self.dataset.is_some() {
+            bail!("`curriculum` is true, but an offline run does not act; leave it out");
         }
         if self.curriculum && task.make()?.difficulty().is_none() {
             bail!(
@@ -246,6 +301,21 @@ impl RunConfig {
         })
     }
 
+    /// What its learner is built for.
+    pub fn build(&self) -> Result<Build> {
+        let spec = self.task()?.spec;
+        Ok(Build {
+            dims: Dims {
+                obs: spec.obs_dim(),
+                act: spec.action_dim(),
+            },
+            total_steps: self.steps,
+            seed: self.seed,
+            device: self.device,
+            ticket: None,
+        })
+    }
+
     /// The start of the run folder's name.
     pub fn prefix(&self) -> String {
         let teacher = self.teacher.as_deref().unwrap_or("none");
@@ -276,6 +346,9 @@ impl RunConfig {
             for (key, _) in defaults.iter().filter(|(_, default)| *default) {
                 leaves.remove(*key);
             }
+            if let Some(Value::Object(dataset)) = leaves.get_mut("dataset") {
+                dataset.remove("path");
+            }
         }
         Ok(tree)
     }
@@ -302,148 +375,6 @@ fn setup(task: &Task, tier: Tier) -> Setup<'_> {
         family: task.family,
         horizon: task.spec.horizon as usize,
         tier,
-    }
-}
-
-/// Writes the leaves of `from` over those of `into`, adding what is not there.
-pub fn merge(into: &mut Value, from: Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (into, from) => *into = from,
-    }
-}
-
-/// `a.b=1` as `{"a": {"b": 1}}`; the value is TOML, or else a plain string.
-pub fn parse_set(pair: &str) -> Result<Value> {
-    let (key, text) = pair.split_once('=').ok_or_else(|| {
-        anyhow!("--set {pair}: expected key=value, e.g. --set agent.sac.batch=256")
-    })?;
-    let value = match format!("v = {text}").parse::<toml::Table>() {
-        Ok(mut table) => to_json(
-            &table.remove("v").unwrap_or(toml::Value::Boolean(false)),
-            key,
-        )?,
-        Err(_) => Value::String(text.to_owned()),
-    };
-    Ok(key.trim().rsplit('.').fold(value, |inner, k| {
-        Value::Object(Map::from_iter([(k.to_owned(), inner)]))
-    }))
-}
-
-fn to_json(value: &toml::Value, place: &str) -> Result<Value> {
-    Ok(match value {
-        toml::Value::Float(x) if !x.is_finite() => {
-            bail!("{place}: {x} is not a usable number; give a finite one")
-        }
-        toml::Value::Array(items) => Value::Array(
-            items
-                .iter()
-                .map(|v| to_json(v, place))
-                .collect::<Result<_>>()?,
-        ),
-        toml::Value::Table(table) => Value::Object(
-            table
-                .iter()
-                .map(|(k, v)| Ok((k.clone(), to_json(v, k)?)))
-                .collect::<Result<_>>()?,
-        ),
-        other => serde_json::to_value(other)?,
-    })
-}
-
-/// Writes the leaves of `given` over those of `tree`; both path and type must exist there.
-fn overlay(tree: &mut Value, given: &Value, path: &str) -> Result<()> {
-    let Value::Object(given) = given else {
-        bail!("`{path}` is a group of settings, not a value");
-    };
-    let leaves = leaves(tree, path);
-    for (key, value) in given {
-        let path = if path.is_empty() {
-            key.clone()
-        } else {
-            format!("{path}.{key}")
-        };
-        let slot = tree
-            .get_mut(key)
-            .ok_or_else(|| unknown_key(&path, &leaves))?;
-        if slot.is_object() {
-            overlay(slot, value, &path)?;
-        } else {
-            *slot = coerce(slot, value, &path)?;
-        }
-    }
-    Ok(())
-}
-
-/// `given` as the type of `old`; integers are welcome where numbers are expected.
-fn coerce(old: &Value, given: &Value, path: &str) -> Result<Value> {
-    let whole = |v: &Value| v.as_u64().is_some();
-    Ok(match (old, given) {
-        (Value::Number(_), Value::Number(_)) if whole(old) && !whole(given) => {
-            bail!("`{path}` is {given}, but must be a whole number of at least 0 (now {old})")
-        }
-        (Value::Number(_), Value::Number(n)) if !whole(old) => json!(n.as_f64()),
-        (Value::Number(_), Value::Number(_))
-        | (Value::String(_), Value::String(_))
-        | (Value::Bool(_), Value::Bool(_)) => given.clone(),
-        (Value::Array(old_items), Value::Array(items)) => Value::Array(match old_items.first() {
-            Some(first) => items
-                .iter()
-                .map(|item| coerce(first, item, path))
-                .collect::<Result<_>>()?,
-            None => items.clone(),
-        }),
-        _ => bail!("`{path}` is {given}, but must be {} (now {old})", kind(old)),
-    })
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "empty",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a group of settings",
-    }
-}
-
-fn leaves(tree: &Value, path: &str) -> Vec<String> {
-    match tree {
-        Value::Object(map) => map
-            .iter()
-            .flat_map(|(k, v)| {
-                let path = if path.is_empty() {
-                    k.clone()
-                } else {
-                    format!("{path}.{k}")
-                };
-                leaves(v, &path)
-            })
-            .collect(),
-        _ => vec![path.to_owned()],
-    }
-}
-
-fn unknown_key(path: &str, leaves: &[String]) -> anyhow::Error {
-    let last = |p: &str| p.rsplit('.').next().unwrap_or_default().to_owned();
-    // A key given without its groups is found by its last part.
-    let same_last: Vec<&str> = leaves
-        .iter()
-        .filter(|l| last(l) == last(path))
-        .map(String::as_str)
-        .collect();
-    let near = match same_last.as_slice() {
-        [] => nearest(path, leaves.iter().map(String::as_str)).map(str::to_owned),
-        known => Some(known.join("` or `")),
-    };
-    match near {
-        Some(near) => anyhow!("unknown key `{path}`, did you mean `{near}`?"),
-        None => anyhow!("unknown key `{path}`; keys here: {}", leaves.join(", ")),
     }
 }
 

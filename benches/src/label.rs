@@ -13,7 +13,7 @@ use prefbench_oracles::{
 use serde_json::Value;
 
 use crate::config::{merge, parse_set};
-use crate::online::Learnt;
+use crate::training::Learnt;
 use crate::{dataset, rollout};
 
 /// Actions per state value of an expert (CPL: 64).
@@ -84,8 +84,7 @@ pub fn label(args: &LabelArgs) -> Result<ExitCode> {
     }
     dataset.answers.retain(|a| !same(a));
 
-    let session = session(&dataset, args.segment);
-    let (answers, ledger) = answers(args, judge.as_ref(), &dataset, &session)?;
+    let (answers, ledger) = answers(args, judge.as_ref(), &dataset)?;
     let name: Arc<str> = name.into();
     let added: Vec<Answer> = answers
         .into_iter()
@@ -111,23 +110,35 @@ pub fn label(args: &LabelArgs) -> Result<ExitCode> {
 /// The pairs and their labels, and what they cost.
 type Answers = (Vec<(Pair, Option<prefbench_oracles::Label>)>, Ledger);
 
-fn answers(
-    args: &LabelArgs,
+/// A teacher's answers about uniformly drawn pairs of segments.
+pub fn pairs(
     judge: &dyn Teacher,
     dataset: &Dataset,
-    session: &Session,
-) -> Result<Answers> {
+    segment: usize,
+    queries: usize,
+    seed: u64,
+) -> Result<Vec<(Pair, Option<prefbench_oracles::Label>)>> {
     let t = &dataset.trajectories;
+    let pool = Pool::recent(t, usize::MAX, &[]);
+    let pairs = pool.pairs(segment, queries, &mut Stream::new(seed, "query"))?;
+    let session = session(dataset, segment);
+    let labels = ask(judge, t, &pairs, &session, &Stream::new(seed, "teacher"), 0)?;
+    Ok(pairs.into_iter().zip(labels).collect())
+}
+
+fn answers(args: &LabelArgs, judge: &dyn Teacher, dataset: &Dataset) -> Result<Answers> {
+    if args.scheme == Scheme::Pairs {
+        let answers = pairs(judge, dataset, args.segment, args.queries, args.seed)?;
+        let mut ledger = Ledger::default();
+        ledger.record(&answers.iter().map(|(_, label)| *label).collect::<Vec<_>>());
+        return Ok((answers, ledger));
+    }
+    let t = &dataset.trajectories;
+    let session = &session(dataset, args.segment);
     let pool = Pool::recent(t, usize::MAX, &[]);
     let mut query = Stream::new(args.seed, "query");
     let stream = Stream::new(args.seed, "teacher");
     let pairs = pool.pairs(args.segment, args.queries, &mut query)?;
-    let mut ledger = Ledger::default();
-    if args.scheme == Scheme::Pairs {
-        let labels = ask(judge, t, &pairs, session, &stream, 0)?;
-        ledger.record(&labels);
-        return Ok((pairs.into_iter().zip(labels).collect(), ledger));
-    }
     // Twice as many segments as queries: more than either scheme can take.
     let segments = pairs.iter().flat_map(|p| [p.left, p.right]);
     let (budget, compare) = (

@@ -11,6 +11,7 @@ mod export;
 mod label;
 mod list;
 mod merge;
+mod offline;
 mod online;
 mod play;
 mod pool;
@@ -24,6 +25,7 @@ mod status;
 mod suite;
 mod sweep;
 mod teachers;
+mod training;
 
 use std::process::ExitCode;
 

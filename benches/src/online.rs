@@ -1,26 +1,14 @@
-//! The one loop of online runs: environment, learner, teacher, evaluation, checkpoints.
-
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+//! The steps of online runs: environment, learner, teacher.
 
 use anyhow::{Context, Result, bail};
-use prefbench_agents::{
-    Build, Dims, LearnError, Mode, Online, State, Ticket, Transition, algorithm,
-};
-use prefbench_envs::{End, Env, EnvError, Field, Snapshot, Step, Task};
+use prefbench_agents::{Build, Learner, Mode, Online, Ticket, Transition, algorithm};
+use prefbench_envs::{End, Env, Snapshot};
 use prefbench_oracles::{Ending, Session, Stream, Teacher, ask};
-use prefbench_results::{Checkpoint, EpisodeResult, Eval, Failure, Run, Status};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-use crate::config::{RunConfig, goal_fields};
-use crate::progress::{Progress, Report};
-
-mod player;
-
-pub use player::{Learnt, Player};
+use crate::config::RunConfig;
+use crate::progress::Report;
+use crate::training::{Scale, Steps, finite, stream_seed};
 
 /// Episodes whose mean return a teacher's thresholds refer to (B-Pref).
 const RECENT_EPISODES: usize = 10;
@@ -28,67 +16,6 @@ const RECENT_EPISODES: usize = 10;
 /// terrains are promoted and demoted in legged-gym (Rudin et al. 2021, arXiv:2109.11978). Training
 /// settles where about one episode in two succeeds, since both steps are alike.
 const CURRICULUM_STEP: f32 = 0.05;
-/// What to do about a divergence.
-const LOWER_RATES: &str =
-    "try lower learning rates (agent.sac.actor_lr, agent.sac.critic_lr, agent.reward.lr)";
-/// Parts of a checkpoint.
-const LEARNER: &str = "learner.safetensors";
-const LOOP: &str = "loop.json";
-
-/// How a call of [`run`] ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
-    /// The run is complete.
-    Finished,
-    /// It had been complete before.
-    FinishedBefore,
-    /// It diverged, and would do so again.
-    Failed(Failure),
-    /// It had failed before.
-    FailedBefore(Failure),
-    /// It was asked to stop, and saved itself after this many steps.
-    Stopped(u64),
-}
-
-impl std::fmt::Display for Outcome {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Finished => f.write_str("finished"),
-            Self::FinishedBefore => f.write_str("finished before"),
-            Self::Failed(why) => why.fmt(f),
-            Self::FailedBefore(why) => {
-                write!(f, "before, it {why} (--retry-failed tries again)")
-            }
-            Self::Stopped(step) => write!(f, "saved at step {step}"),
-        }
-    }
-}
-
-/// A learner that came to numbers which are none.
-#[derive(Debug)]
-struct Diverged {
-    what: String,
-    value: f64,
-}
-
-impl std::fmt::Display for Diverged {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { what, value } = self;
-        write!(f, "training diverged: {what} is {value}; {LOWER_RATES}")
-    }
-}
-
-impl std::error::Error for Diverged {}
-
-/// Whether the same run would end in the same error again.
-fn is_divergence(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause.is::<Diverged>()
-            || matches!(cause.downcast_ref(), Some(LearnError::Diverged { .. }))
-            || matches!(cause.downcast_ref(), Some(EnvError::Diverged { .. }))
-    })
-}
-
 /// The loop's own state; the rest of a checkpoint is the learner's.
 #[derive(Clone, Serialize, Deserialize)]
 struct Loop {
@@ -107,43 +34,10 @@ struct Loop {
     env: Option<Snapshot>,
 }
 
-/// How a run had ended before, if it had.
-pub fn ended_before(folder: &Run) -> Result<Option<Outcome>> {
-    Ok(match (folder.status(), folder.failure()?) {
-        (Status::Finished, _) => Some(Outcome::FinishedBefore),
-        (Status::Failed, Some(failure)) => Some(Outcome::FailedBefore(failure)),
-        _ => None,
-    })
-}
-
-/// Runs (or resumes) one configuration in its folder until it has ended or `stop` is raised; with a
-/// ticket, as one of a stack.
-pub fn run(
-    config: &RunConfig,
-    folder: &mut Run,
-    progress: &dyn Progress,
-    stop: &AtomicBool,
-    ticket: Option<Ticket>,
-) -> Result<Outcome> {
-    if let Some(outcome) = ended_before(folder)? {
-        return Ok(outcome);
-    }
-    let mut session = OnlineRun::new(config, ticket)?;
-    match session.train(folder, progress, stop) {
-        Err(error) if is_divergence(&error) => {
-            let step = session.state.step;
-            let reason = format!("{error:#}");
-            folder.fail(step, &reason)?;
-            Ok(Outcome::Failed(Failure { step, reason }))
-        }
-        other => other,
-    }
-}
-
-struct OnlineRun<'a> {
+/// An online run.
+pub struct OnlineRun<'a> {
     config: &'a RunConfig,
     env: Box<dyn Env>,
-    eval_env: Box<dyn Env>,
     teacher: Option<Box<dyn Teacher>>,
     learner: Box<dyn Online>,
     horizon: f64,
@@ -154,29 +48,18 @@ struct OnlineRun<'a> {
 }
 
 impl<'a> OnlineRun<'a> {
-    fn new(config: &'a RunConfig, ticket: Option<Ticket>) -> Result<Self> {
+    /// A fresh run; with a ticket, one of a stack.
+    pub fn new(config: &'a RunConfig, ticket: Option<Ticket>) -> Result<Self> {
         let task = config.task()?;
-        let dims = Dims {
-            obs: task.spec.obs_dim(),
-            act: task.spec.action_dim(),
-        };
-        let build = Build {
-            dims,
-            total_steps: config.steps,
-            seed: config.seed,
-            device: config.device,
-            ticket,
-        };
         Ok(Self {
             config,
             env: task.make()?,
-            eval_env: task.make()?,
             teacher: config.make_teacher()?,
-            learner: (algorithm::find(&config.algorithm)?.build)(&config.agent, build)?,
+            learner: learner(config, ticket)?,
             horizon: f64::from(task.spec.horizon),
             scale: Scale::new(config, &task),
-            observation: vec![0.0; dims.obs],
-            action: vec![0.0; dims.act],
+            observation: vec![0.0; task.spec.obs_dim()],
+            action: vec![0.0; task.spec.action_dim()],
             state: Loop {
                 step: 0,
                 episodes: 0,
@@ -191,136 +74,12 @@ impl<'a> OnlineRun<'a> {
         })
     }
 
-    fn train(
-        &mut self,
-        folder: &mut Run,
-        progress: &dyn Progress,
-        stop: &AtomicBool,
-    ) -> Result<Outcome> {
-        let config = self.config;
-        self.start(folder, progress)?;
-        let began = (Instant::now(), self.state.step);
-        // What is neither stepping nor learning.
-        let mut kept = Duration::ZERO;
-        while self.state.step < config.steps {
-            self.step()?;
-            let step = self.state.step;
-            let last = step == config.steps;
-            let due = last || step.is_multiple_of(config.eval_every);
-            let eval = due.then(|| self.evaluate()).transpose()?;
-            let clock = Instant::now();
-            if let Some(eval) = &eval {
-                folder.append(eval)?;
-                let speed = (step - began.1) as f64 / began.0.elapsed().as_secs_f64();
-                folder.append_note(&json!({"step": step, "steps_per_second": speed}))?;
-                progress.evaluated(eval);
-            }
-            let stopped = stop.load(Ordering::Relaxed) && !last;
-            if last || stopped || step.is_multiple_of(config.checkpoint_every) {
-                self.save(folder)?;
-            }
-            if stopped {
-                return Ok(Outcome::Stopped(step));
-            }
-            progress.step(&self.report());
-            kept += clock.elapsed();
-        }
-        folder.finish(&json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "commit": env!("PREFBENCH_COMMIT"),
-            "steps": config.steps,
-            "feedback_asked": self.state.asked,
-            "feedback_labelled": self.state.labelled,
-            "resumed_at": began.1,
-            "seconds_since_then": began.0.elapsed().as_secs_f64(),
-            "of_them_keeping_records": kept.as_secs_f64(),
-        }))?;
-        Ok(Outcome::Finished)
-    }
-
-    /// Continues from the newest checkpoint, or begins with an evaluation of the fresh learner.
-    fn start(&mut self, folder: &mut Run, progress: &dyn Progress) -> Result<()> {
-        let Some(checkpoint) = folder.load_checkpoint()? else {
-            folder.truncate_to(0)?;
-            // Also where the log has it already: an evaluation may draw from the learner's streams.
-            let eval = self.evaluate()?;
-            if folder.evals()?.is_empty() {
-                folder.append(&eval)?;
-            }
-            progress.evaluated(&eval);
-            if self.config.curriculum {
-                self.env.set_difficulty(0.0)?;
-            }
-            return self.begin_episode();
-        };
-        for why in &checkpoint.passed_over {
-            progress.warn(why);
-        }
-        self.load(&checkpoint, folder.dir())?;
-        if let Some(snapshot) = self.state.env.take() {
-            self.env.restore(&snapshot)?;
-            self.env.observe(&mut self.observation)?;
-            self.scale.apply(&mut self.observation);
-        }
-        folder.truncate_to(checkpoint.step)?;
-        progress.resumed(checkpoint.step);
-        if let Some(last) = folder.evals()?.last() {
-            progress.evaluated(last);
-        }
-        Ok(())
-    }
-
-    /// Takes over the learner and the loop's state.
-    fn load(&mut self, checkpoint: &Checkpoint, dir: &Path) -> Result<()> {
-        let part = |name: &str| {
-            let bytes = checkpoint.parts.get(name);
-            bytes.with_context(|| format!("the checkpoint in {} lacks {name}", dir.display()))
-        };
-        let place = |name: &str| format!("{name} of the checkpoint in {}", dir.display());
-        self.state = serde_json::from_slice(part(LOOP)?).with_context(|| place(LOOP))?;
-        State::from_bytes(part(LEARNER)?)
-            .and_then(|state| self.learner.load(&state))
-            .with_context(|| place(LEARNER))
-    }
-
     fn begin_episode(&mut self) -> Result<()> {
         let seed = stream_seed(self.config.seed, "env", self.state.episodes);
         self.env.reset(seed, &mut self.observation)?;
         self.scale.apply(&mut self.observation);
         (self.state.episode_return, self.state.succeeded) = (0.0, false);
         Ok(self.learner.begin(&self.observation)?)
-    }
-
-    /// One environment step, with whatever feedback and updates are due before it.
-    fn step(&mut self) -> Result<()> {
-        self.feedback()?;
-        self.learner.update()?;
-        self.learner
-            .act(&self.observation, Mode::Explore, &mut self.action);
-        finite(&self.action)?;
-        let step = self.env.step(&self.action, &mut self.observation);
-        let step = step.with_context(|| format!("environment step {}", self.state.step + 1))?;
-        self.scale.apply(&mut self.observation);
-        self.learner.observe(Transition {
-            action: &self.action,
-            reward: step.reward,
-            next_observation: &self.observation,
-            end: match step.end {
-                End::No => None,
-                End::Terminated => Some(Ending::Terminated),
-                End::Truncated => Some(Ending::Truncated),
-            },
-        })?;
-        self.state.step += 1;
-        self.state.episode_return += f64::from(step.reward);
-        self.state.succeeded |= step.success;
-        if step.end != End::No {
-            self.promote()?;
-            self.state.episodes += 1;
-            self.state.last_return = Some(self.state.episode_return);
-            self.begin_episode()?;
-        }
-        Ok(())
     }
 
     /// Makes the next episode of a curriculum harder or easier than the one that ended.
@@ -376,77 +135,50 @@ impl<'a> OnlineRun<'a> {
         let answers: Vec<_> = pairs.into_iter().zip(labels).collect();
         Ok(self.learner.teach(&answers)?)
     }
+}
 
-    /// Evaluates in the evaluation environment, on the same episodes every time.
-    fn evaluate(&mut self) -> Result<Eval> {
-        let episodes = (0..self.config.eval_episodes)
-            .map(|k| {
-                let seed = stream_seed(self.config.seed, "eval", k);
-                self.play(seed, |_| (), |_, _, _| Ok(()))
-            })
-            .collect::<Result<_>>()?;
-        let mut metrics = BTreeMap::new();
-        for (name, value) in self.learner.metrics() {
-            if !value.is_finite() {
-                let what = name.to_owned();
-                bail!(Diverged { what, value });
-            }
-            metrics.insert(name.to_owned(), value);
+impl Steps for OnlineRun<'_> {
+    fn begin(&mut self) -> Result<()> {
+        if self.config.curriculum {
+            self.env.set_difficulty(0.0)?;
         }
-        Ok(Eval {
-            step: self.state.step,
-            episodes,
-            feedback_asked: self.state.asked,
-            feedback_labelled: self.state.labelled,
-            metrics,
-        })
+        self.begin_episode()
     }
 
-    /// Plays the episode of an environment's seed. `alter` may change each action before it is
-    /// taken; `visit` sees each observation, the action and what followed.
-    fn play(
-        &mut self,
-        seed: u64,
-        mut alter: impl FnMut(&mut [f32]),
-        mut visit: impl FnMut(&[f32], &[f32], &Step) -> Result<()>,
-    ) -> Result<EpisodeResult> {
-        let mut observation = vec![0.0; self.observation.len()];
-        let mut next = observation.clone();
-        let mut scaled = observation.clone();
-        let mut action = vec![0.0; self.action.len()];
-        let mut result = EpisodeResult {
-            seed,
-            return_: 0.0,
-            length: 0,
-            success: false,
-        };
-        self.eval_env.reset(result.seed, &mut observation)?;
-        loop {
-            scaled.copy_from_slice(&observation);
-            self.scale.apply(&mut scaled);
-            self.learner.act(&scaled, Mode::Evaluate, &mut action);
-            finite(&action)?;
-            alter(&mut action);
-            let step = self.eval_env.step(&action, &mut next)?;
-            visit(&observation, &action, &step)?;
-            observation.copy_from_slice(&next);
-            result.return_ += f64::from(step.reward);
-            result.length += 1;
-            result.success |= step.success;
-            if step.end != End::No {
-                return Ok(result);
-            }
+    /// One environment step, with whatever feedback and updates are due before it.
+    fn step(&mut self) -> Result<()> {
+        self.feedback()?;
+        self.learner.update()?;
+        self.learner
+            .act(&self.observation, Mode::Explore, &mut self.action);
+        finite(&self.action)?;
+        let step = self.env.step(&self.action, &mut self.observation);
+        let step = step.with_context(|| format!("environment step {}", self.state.step + 1))?;
+        self.scale.apply(&mut self.observation);
+        self.learner.observe(Transition {
+            action: &self.action,
+            reward: step.reward,
+            next_observation: &self.observation,
+            end: match step.end {
+                End::No => None,
+                End::Terminated => Some(Ending::Terminated),
+                End::Truncated => Some(Ending::Truncated),
+            },
+        })?;
+        self.state.step += 1;
+        self.state.episode_return += f64::from(step.reward);
+        self.state.succeeded |= step.success;
+        if step.end != End::No {
+            self.promote()?;
+            self.state.episodes += 1;
+            self.state.last_return = Some(self.state.episode_return);
+            self.begin_episode()?;
         }
+        Ok(())
     }
 
-    fn save(&self, folder: &mut Run) -> Result<()> {
-        let state = Loop {
-            env: Some(self.env.snapshot()?),
-            ..self.state.clone()
-        };
-        let learner = self.learner.save().to_bytes();
-        let parts: [(&str, &[u8]); 2] = [(LEARNER, &learner), (LOOP, &serde_json::to_vec(&state)?)];
-        Ok(folder.save_checkpoint(self.state.step, &parts)?)
+    fn learner(&mut self) -> &mut dyn Learner {
+        self.learner.as_mut()
     }
 
     fn report(&self) -> Report {
@@ -458,51 +190,35 @@ impl<'a> OnlineRun<'a> {
             difficulty: self.difficulty(),
         }
     }
-}
 
-/// Maps bounded observation fields onto [−1, 1], and a hidden goal onto zero, before a learner sees
-/// them.
-struct Scale(Vec<(f32, f32)>);
+    fn labelled(&self) -> u64 {
+        self.state.labelled
+    }
 
-impl Scale {
-    /// Centre and half-width of each field; (0, 1) leaves a field as it is.
-    fn new(config: &RunConfig, task: &Task) -> Self {
-        let wanted = config.scale_observations;
-        let one = |f: &Field| {
-            let (centre, half) = (0.5 * (f.high + f.low), 0.5 * (f.high - f.low));
-            if wanted && half.is_finite() && half > 0.0 {
-                (centre, half)
-            } else {
-                (0.0, 1.0)
-            }
-        };
-        let mut scale: Vec<_> = task.spec.fields.iter().map(one).collect();
-        if config.hide_goal {
-            for i in goal_fields(task) {
-                scale[i] = (0.0, f32::INFINITY);
-            }
+    fn save(&self) -> Result<Vec<u8>> {
+        Ok(serde_json::to_vec(&Loop {
+            env: Some(self.env.snapshot()?),
+            ..self.state.clone()
+        })?)
+    }
+
+    fn load(&mut self, saved: &[u8]) -> Result<()> {
+        self.state = serde_json::from_slice(saved)?;
+        if let Some(snapshot) = self.state.env.take() {
+            self.env.restore(&snapshot)?;
+            self.env.observe(&mut self.observation)?;
+            self.scale.apply(&mut self.observation);
         }
-        Self(scale)
-    }
-
-    fn apply(&self, observation: &mut [f32]) {
-        for (x, (centre, half)) in observation.iter_mut().zip(&self.0) {
-            *x = (*x - centre) / half;
-        }
+        Ok(())
     }
 }
 
-/// The seed of the `k`-th episode of a named stream.
-pub fn stream_seed(seed: u64, name: &str, k: u64) -> u64 {
-    Stream::new(seed, name).at(k).below(usize::MAX) as u64
-}
-
-fn finite(action: &[f32]) -> Result<()> {
-    match action.iter().find(|a| !a.is_finite()) {
-        Some(&bad) => bail!(Diverged {
-            what: "the policy's action".to_owned(),
-            value: f64::from(bad),
-        }),
-        None => Ok(()),
-    }
+/// The fresh learner of an online run.
+pub fn learner(config: &RunConfig, ticket: Option<Ticket>) -> Result<Box<dyn Online>> {
+    let algorithm = algorithm::find(&config.algorithm)?;
+    let build = Build {
+        ticket,
+        ..config.build()?
+    };
+    Ok(algorithm.build(&config.agent, build)?)
 }

@@ -18,8 +18,8 @@ use prefbench_results::Failure;
 
 use crate::cell::{Ended, Line, Message};
 use crate::config::RunConfig;
-use crate::online::Outcome;
 use crate::progress::{Counts, Display, Progress, RunProgress};
+use crate::training::Outcome;
 
 /// Times that a run is begun again after it died without coming further.
 const TRIES: u32 = 3;

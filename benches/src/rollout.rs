@@ -12,7 +12,7 @@ use prefbench_oracles::Stream;
 use prefbench_results::{Checkpoint, EpisodeResult, Store};
 
 use crate::config::RunConfig;
-use crate::online;
+use crate::training;
 
 /// Arguments of `prefbench rollout`.
 #[derive(Args)]
@@ -153,7 +153,7 @@ impl Source {
                 checkpoint,
                 dir,
             } => {
-                let mut player = online::Player::new(config, checkpoint, dir)?;
+                let mut player = training::Player::new(config, checkpoint, dir)?;
                 let one = |k| {
                     let mut actions = Vec::new();
                     let seed = player.seed(k);

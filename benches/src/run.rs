@@ -22,6 +22,9 @@ pub struct RunArgs {
     /// Algorithms, e.g. pebble or sac,pebble
     #[arg(long = "algo", value_name = "ALGORITHM", value_delimiter = ',')]
     pub algorithms: Vec<String>,
+    /// Folder of the dataset that offline algorithms learn from; `{task}` stands for the task
+    #[arg(long)]
+    pub dataset: Option<String>,
     /// Teacher that answers the queries of the algorithms that ask [default: oracle]
     #[arg(long)]
     pub teacher: Option<String>,
@@ -149,6 +152,16 @@ fn configs(args: &RunArgs) -> Result<Vec<RunConfig>> {
         prefbench_agents::algorithm::find(name).is_ok_and(|a| a.taught)
     };
     let mixed = algorithms.iter().any(taught);
+    // And the dataset for those that learn from one, labels for those of them that are taught.
+    let set = |name: &Option<String>| {
+        let offline = prefbench_agents::algorithm::find(name.as_deref().unwrap_or_default())
+            .is_ok_and(|a| a.offline().is_some());
+        let dataset = args.dataset.iter().filter(|_| offline || name.is_none());
+        let dataset = dataset.map(|path| format!("dataset.path={path:?}"));
+        let given = args.set.iter().cloned();
+        let given = given.filter(|pair| !mixed || taught(name) || !pair.starts_with("labels."));
+        given.chain(dataset).collect()
+    };
     let mut configs = Vec::new();
     for &seed in &seeds {
         for algorithm in &algorithms {
@@ -159,7 +172,7 @@ fn configs(args: &RunArgs) -> Result<Vec<RunConfig>> {
                 tier: args.tier,
                 seed,
                 device: args.device.clone(),
-                set: args.set.clone(),
+                set: set(algorithm),
             };
             let config = RunConfig::resolve(&file, &flags)?;
             // A combination named twice is run once.

@@ -11,12 +11,12 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use prefbench_agents::{ALGORITHMS, DEVICES, TIERS, Tier};
+use prefbench_agents::{ALGORITHMS, Algorithm, DEVICES, TIERS, Tier};
 use prefbench_envs::TASKS;
 use prefbench_oracles::{SAMPLERS, TEACHERS, TeacherEntry};
 use serde_json::{Map, Value, json};
 
-use crate::config::RunConfig;
+use crate::config::{Labels, RunConfig, Source};
 
 /// Prints the schema of a run's config file.
 pub fn schema() -> Result<ExitCode> {
@@ -36,10 +36,16 @@ pub fn config() -> Result<Value> {
         })
     };
 
-    let untaught = ALGORITHMS.iter().filter(|a| !a.taught);
-    let untaught: Vec<&str> = untaught.map(|a| a.id).collect();
-    let no_teacher = json!({"teacher": false, "teacher_settings": false});
-    let mut cases = vec![case("algorithm", json!({"enum": untaught}), no_teacher)];
+    let ids = |wanted: &dyn Fn(&Algorithm) -> bool| {
+        let wanted = ALGORITHMS.iter().filter(|a| wanted(a)).map(|a| a.id);
+        json!({"enum": wanted.collect::<Vec<_>>()})
+    };
+    let no_teacher = json!({"teacher": false, "teacher_settings": false, "labels": false});
+    let no_dataset = json!({"dataset": false, "labels": false});
+    let mut cases = vec![
+        case("algorithm", ids(&|a| !a.taught), no_teacher),
+        case("algorithm", ids(&|a| a.offline().is_none()), no_dataset),
+    ];
     let agents = ALGORITHMS
         .iter()
         .map(|a| ("algorithm", a.id, "agent", defaults(a).agent));
@@ -59,6 +65,10 @@ pub fn config() -> Result<Value> {
     for (group, list) in listed {
         schema["properties"][group] = json!({"anyOf": list});
     }
+    let source = shape("", &serde_json::to_value(Source::default())?);
+    schema["properties"]["dataset"] = json!({"anyOf": [{"type": "string"}, source]});
+    let labels = Labels::defaults(&TASKS[0], Tier::Smoke);
+    schema["properties"]["labels"] = shape("", &serde_json::to_value(labels)?);
     schema["allOf"] = json!(cases);
     schema["$defs"] = json!(branches);
     Ok(schema)
@@ -195,10 +205,14 @@ for invalid in cases["invalid"]:
             json!({}),
             json!({"agent": {"sac": {"batch": 8, "tau": 1}}}),
             json!({"teacher_settings": {"mistake": 0.2}}),
+            json!({"algorithm": "bc", "dataset": "data/{task}"}),
         ];
         for config in every_default() {
             let file = as_file(&serde_json::to_value(&config).unwrap());
-            assert_eq!(resolve(&file).unwrap(), config);
+            // A dataset's content is part of a resolved config.
+            if config.dataset.is_none() {
+                assert_eq!(resolve(&file).unwrap(), config);
+            }
             valid.push(file);
         }
         validate(&valid, &[]);
@@ -230,6 +244,8 @@ for invalid in cases["invalid"]:
             json!({"task": "reach", "algorithm": "sac", "teacher": "oracle"}),
             json!({"task": "reach", "algorithm": "sac", "agent": {"feedback": {"budget": 1}}}),
             json!({"task": "reach", "algorithm": "pebble", "teacher": "regret"}),
+            json!({"task": "reach", "algorithm": "pebble", "dataset": "data"}),
+            json!({"task": "reach", "algorithm": "bc", "dataset": "data", "labels": {"queries": 1}}),
             json!({"task": "reach", "algorithm": "pebble", "agent": {"feedback": {"sampler": "unifrom"}}}),
             json!({"task": "reach", "algorithm": "pebble", "teacher": "indistinct", "teacher_settings": {"skip": 0.5}}),
         ];

@@ -20,7 +20,7 @@ pub use error::DatasetError;
 pub use store::SCHEMA;
 
 use crate::preference::{Label, Pair, Preference};
-use crate::trajectory::Trajectories;
+use crate::trajectory::{Ending, Trajectories};
 
 /// Episodes and answers about them.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +39,9 @@ pub struct Dataset {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct About {
+    /// What it is called, as `medium-expert`: runs on it bear this name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
     /// The task's id, where it is one of prefbench's: then episodes can be replayed.
     pub task: Option<String>,
     /// The task's version.
@@ -116,6 +119,36 @@ impl Dataset {
             true => Some([side(pair.left)?, side(pair.right)?]),
             false => None,
         }
+    }
+
+    /// A hash of the episodes, by which two datasets can be told apart: sizes, numbers to the bit, and how
+    /// episodes ended; no answers, no names. 64 hexadecimal digits.
+    pub fn episodes_hash(&self) -> String {
+        let columns = self.trajectories.columns();
+        let mut hasher = blake3::Hasher::new();
+        for size in [columns.obs_dim, columns.act_dim, columns.episodes.len()] {
+            hasher.update(&(size as u64).to_le_bytes());
+        }
+        for e in &columns.episodes {
+            let ending = match e.ending {
+                None => 0,
+                Some(Ending::Terminated) => 1,
+                Some(Ending::Truncated) => 2,
+                Some(Ending::Cut) => 3u8,
+            };
+            hasher
+                .update(&(e.len as u64).to_le_bytes())
+                .update(&[ending]);
+        }
+        let mut bytes = Vec::new();
+        for column in [&columns.observations, &columns.actions, &columns.rewards] {
+            for part in column.chunks(1 << 14) {
+                bytes.clear();
+                bytes.extend(part.iter().flat_map(|x| x.to_le_bytes()));
+                hasher.update(&bytes);
+            }
+        }
+        hasher.finalize().to_hex().to_string()
     }
 
     /// The answered queries, as learners take them.

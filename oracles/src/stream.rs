@@ -116,6 +116,18 @@ impl Stream {
         // 24 bits are exact in f32, so the unit number is below 1.
         out.fill_with(|| low + (high - low) * ((self.next_u32() >> 8) as f32 / (1 << 24) as f32));
     }
+
+    /// Fills `out` for dropout: 0 with probability `p`, to 16 bits, else 1/(1 − p).
+    pub fn fill_dropout(&mut self, out: &mut [f32], p: f64) {
+        let (dropped, kept) = ((p * 65536.0).round() as u64, (1.0 / (1.0 - p)) as f32);
+        for four in out.chunks_mut(4) {
+            let bits = self.next_u64();
+            for (i, x) in four.iter_mut().enumerate() {
+                let lane = bits >> (16 * i) & 0xffff;
+                *x = if lane < dropped { 0.0 } else { kept };
+            }
+        }
+    }
 }
 
 impl TryRng for Stream {

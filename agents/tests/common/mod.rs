@@ -2,10 +2,10 @@
 
 #![allow(dead_code, clippy::unwrap_used)] // each test file uses its own part
 
-use prefbench_agents::{Algorithm, Build, Device, Dims, Mode, Online, Setup, State, Ticket, Tier};
-use prefbench_agents::{Transition, algorithm};
-use prefbench_oracles::{Ending, Label, Pair, SegmentView, Session, Stream, Teacher};
-use prefbench_oracles::{Trajectories, ask, teacher};
+use prefbench_agents::{ALGORITHMS, Algorithm, Build, Device, Dims, Learner, Mode, OfflineData};
+use prefbench_agents::{Online, Setup, State, Ticket, Tier, Transition, algorithm};
+use prefbench_oracles::{Ending, Label, Pair, Pool, Preference, SegmentView, Session, Stream};
+use prefbench_oracles::{Teacher, Trajectories, ask, teacher};
 use serde_json::{Value, json};
 
 pub const DIMS: Dims = Dims { obs: 3, act: 2 };
@@ -197,11 +197,12 @@ impl Run {
 }
 
 /// The mean true return of deterministic episodes.
-pub fn evaluate(learner: &mut dyn Online, episodes: usize) -> f64 {
+pub fn evaluate(learner: &mut dyn Learner, episodes: usize) -> f64 {
     let mut env = Point::new(77, &[30]);
     let mut total = 0.0;
     for _ in 0..episodes {
         env.reset();
+        learner.begin_episode();
         loop {
             let mut action = [0.0; 2];
             learner.act(&env.observation(), Mode::Evaluate, &mut action);
@@ -250,6 +251,13 @@ pub fn small(algorithm: &Algorithm) -> Value {
             "/unsupervised/neighbours": 3,
             "/unsupervised/reset_updates": 5,
             "/reset_updates": 5,
+            "/actor/hidden": [8, 8],
+            "/batch": 16,
+            "/bc_steps": 20,
+            "/warmup": 30,
+            "/critic/hidden": [8, 8],
+            "/replay_batch": 9,
+            "/iql/batch": 16,
             "/sac/hidden": [8, 8],
             "/sac/batch": 16,
             "/reward/hidden": [6, 6],
@@ -298,7 +306,89 @@ pub fn seated(
         device,
         ticket,
     };
-    (algorithm.build)(settings, build).unwrap()
+    algorithm.build(settings, build).unwrap()
+}
+
+/// The algorithms that act while they learn.
+pub fn online() -> impl Iterator<Item = &'static Algorithm> {
+    ALGORITHMS.iter().filter(|a| a.offline().is_none())
+}
+
+/// The algorithms that learn from a dataset.
+pub fn offline() -> impl Iterator<Item = &'static Algorithm> {
+    ALGORITHMS.iter().filter(|a| a.offline().is_some())
+}
+
+/// Episodes on [`Point`], every other one by a good policy with noise and the rest at random, with the
+/// oracle's answers about `queries` pairs of segments of 5 steps.
+pub fn data(episodes: usize, queries: usize) -> OfflineData {
+    let mut env = Point::new(5, &[30]);
+    let mut stream = Stream::new(5, "data");
+    let mut t = Trajectories::new(DIMS.obs, DIMS.act);
+    for episode in 0..episodes {
+        env.reset();
+        t.begin(&env.observation()).unwrap();
+        loop {
+            let mut action = [0.0; 2];
+            stream.fill_uniform(&mut action, -1.0, 1.0);
+            if episode % 2 == 0 {
+                action[0] = (0.3 * action[0] - 3.0 * env.observation()[0]).clamp(-1.0, 1.0);
+            }
+            let (reward, end) = env.step(&action);
+            t.push(&action, reward, &env.observation()).unwrap();
+            if let Some(end) = end {
+                t.finish(end).unwrap();
+                break;
+            }
+        }
+    }
+    let pairs = match queries {
+        0 => Vec::new(),
+        n => Pool::recent(&t, 1000, &[])
+            .pairs(5, n, &mut stream)
+            .unwrap(),
+    };
+    let oracle = (teacher::find("oracle").unwrap().make)(&Value::Null, None).unwrap();
+    let session = Session::recent(&t, 1000, 30.0, 0, 5);
+    let labels = ask(oracle.as_ref(), &t, &pairs, &session, &stream, 0).unwrap();
+    let preference =
+        |(pair, label): (Pair, Option<Label>)| label.map(|label| Preference { pair, label });
+    let preferences = pairs.into_iter().zip(labels).filter_map(preference);
+    OfflineData::new(t, preferences.collect()).unwrap()
+}
+
+/// An offline learner for a run of 300 gradient steps.
+pub fn build_on(
+    algorithm: &Algorithm,
+    settings: &Value,
+    seed: u64,
+    device: Device,
+    data: OfflineData,
+) -> Box<dyn Learner> {
+    let build = Build {
+        dims: DIMS,
+        total_steps: 300,
+        seed,
+        device,
+        ticket: None,
+    };
+    algorithm.build_on(settings, build, data).unwrap()
+}
+
+/// Builds a learner of either kind, or tells why not.
+pub fn attempt(algorithm: &Algorithm, settings: &Value, total_steps: u64) -> Result<(), String> {
+    let build = Build {
+        dims: DIMS,
+        total_steps,
+        seed: 1,
+        device: Device::Flex,
+        ticket: None,
+    };
+    match algorithm.offline() {
+        None => algorithm.build(settings, build).map(|_| ()),
+        Some(_) => algorithm.build_on(settings, build, data(4, 4)).map(|_| ()),
+    }
+    .map_err(|e| e.to_string())
 }
 
 pub fn find(id: &str) -> &'static Algorithm {

@@ -137,7 +137,7 @@ pub fn sac_update(width: usize, batch: usize, device: Device, ticket: Option<Tic
         ticket,
     };
     let sac = algorithm::find("sac").expect("registered");
-    let mut learner = (sac.build)(&settings, build).expect("the settings are valid");
+    let mut learner = sac.build(&settings, build).expect("the settings are valid");
     synthetic(|event| match event {
         Event::Begin(observation) => learner.begin(observation).expect("an episode begins"),
         Event::Step(transition) => learner.observe(transition).expect("a step is stored"),

@@ -11,8 +11,8 @@ use prefbench_envs::{self as envs, Task};
 use prefbench_oracles::{About, Dataset, Origin, Stream, Trajectories};
 
 use super::check::record;
-use crate::online::{Learnt, Player, stream_seed};
 use crate::rollout;
+use crate::training::{Learnt, Player, stream_seed};
 
 /// Arguments of `prefbench dataset make`.
 #[derive(Args)]
@@ -22,6 +22,9 @@ pub struct MakeArgs {
     /// Folder to write
     #[arg(long)]
     pub out: PathBuf,
+    /// What to call it in tables [default: the folder's name]
+    #[arg(long)]
+    pub name: Option<String>,
     /// What acts, repeatable (equal shares): `random`, `expert` (the task's scripted one), a run's
     /// folder (its deterministic policy), or `replay:` and a run's folder (the episodes of its training,
     /// from the first on)
@@ -53,6 +56,11 @@ struct Plan {
 
 /// Records the episodes and writes the dataset.
 pub fn make(args: &MakeArgs) -> Result<ExitCode> {
+    recorded(args, "")
+}
+
+/// The same, with something to say before the source.
+pub fn recorded(args: &MakeArgs, before: &str) -> Result<ExitCode> {
     let task = *envs::find(&args.task)?;
     let task = &args.horizon.map_or(task, |steps| task.with_horizon(steps));
     ensure!(args.episodes > 0, "--episodes is 0, but must be at least 1");
@@ -77,6 +85,7 @@ pub fn make(args: &MakeArgs) -> Result<ExitCode> {
         .with_style(style)
         .with_message("episodes");
     let mut dataset = empty(task, args);
+    dataset.about.source.insert_str(0, before);
     let mut env = task.make()?;
     for (i, source) in args.from.iter().enumerate() {
         // Shares differ by one episode at most; the first sources get the rest.
@@ -130,6 +139,10 @@ fn empty(task: &Task, args: &MakeArgs) -> Dataset {
     }
     Dataset {
         about: About {
+            name: args
+                .name
+                .clone()
+                .unwrap_or_else(|| super::name_of(&args.out)),
             horizon: args.horizon,
             task: Some(task.id.to_owned()),
             task_version: Some(task.version),
@@ -210,7 +223,7 @@ fn plans(
         if config.curriculum {
             bail!("--from {source}: a run on a curriculum cannot be replayed");
         }
-        let seen = Learnt::new(&config, &checkpoint, &dir)?.experience(&config);
+        let seen = Learnt::new(&config, &checkpoint, &dir)?.experience(&config)?;
         if seen.len() < count {
             bail!(
                 "--from {source}: {count} episodes wanted, and the run has finished {}",

@@ -3,35 +3,66 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::Result;
-use prefbench_agents::Online;
+use anyhow::{Result, bail};
+use prefbench_agents::{Learner, Online};
 use prefbench_envs::Step;
 use prefbench_oracles::Episode;
 use prefbench_results::{Checkpoint, EpisodeResult};
 
-use super::{OnlineRun, Scale, stream_seed};
+use super::{Arena, Scale, load_learner, stream_seed};
 use crate::config::RunConfig;
+use crate::{offline, online};
+
+/// The learner of a run of either kind.
+enum Anyone {
+    Online(Box<dyn Online>),
+    Offline(Box<dyn Learner>),
+}
+
+impl Anyone {
+    /// The one saved in `checkpoint`, read from the run folder `dir`.
+    fn load(config: &RunConfig, checkpoint: &Checkpoint, dir: &Path) -> Result<Self> {
+        let mut learner = match config.dataset {
+            None => Self::Online(online::learner(config, None)?),
+            Some(_) => Self::Offline(offline::without_data(config)?),
+        };
+        load_learner(learner.get(), checkpoint, dir)?;
+        Ok(learner)
+    }
+
+    fn get(&mut self) -> &mut dyn Learner {
+        match self {
+            Self::Online(learner) => learner.as_mut(),
+            Self::Offline(learner) => learner.as_mut(),
+        }
+    }
+}
 
 /// What a run's checkpoint knows, apart from any environment.
 pub struct Learnt {
-    learner: Mutex<Box<dyn Online>>,
+    learner: Mutex<Anyone>,
     scale: Scale,
 }
 
 impl Learnt {
     /// The learner saved in `checkpoint`, read from the run folder `dir`.
     pub fn new(config: &RunConfig, checkpoint: &Checkpoint, dir: &Path) -> Result<Self> {
-        let mut run = OnlineRun::new(config, None)?;
-        run.load(checkpoint, dir)?;
+        let task = config.task()?;
         Ok(Self {
-            learner: Mutex::new(run.learner),
-            scale: run.scale,
+            learner: Mutex::new(Anyone::load(config, checkpoint, dir)?),
+            scale: Scale::new(config, &task),
         })
     }
 
     /// The seeds and the actions of the episodes that the run has finished so far.
-    pub fn experience(&self, config: &RunConfig) -> Vec<(u64, Vec<Vec<f32>>)> {
+    pub fn experience(&self, config: &RunConfig) -> Result<Vec<(u64, Vec<Vec<f32>>)>> {
         let learner = self.learner.lock().unwrap_or_else(PoisonError::into_inner);
+        let Anyone::Online(learner) = &*learner else {
+            bail!(
+                "{} learns from a dataset, and has seen nothing else",
+                config.algorithm
+            );
+        };
         let t = learner.trajectories();
         let finished = (0..).zip(&t.episodes()[..t.complete()]);
         let actions = |e: &Episode| {
@@ -39,36 +70,40 @@ impl Learnt {
                 .map(|i| t.action(i).to_vec())
                 .collect()
         };
-        finished
+        Ok(finished
             .map(|(k, e)| (stream_seed(config.seed, "env", k), actions(e)))
-            .collect()
+            .collect())
     }
 
     /// State values of the policy for raw observations `[rows, obs]`, if it has critics.
     pub fn values(&self, observations: &[f32], actions: usize) -> Option<Vec<f64>> {
         let mut scaled = observations.to_vec();
-        for row in scaled.chunks_exact_mut(self.scale.0.len()) {
-            self.scale.apply(row);
-        }
-        let learner = self.learner.lock().unwrap_or_else(PoisonError::into_inner);
-        learner.values(&scaled, actions)
+        self.scale.apply(&mut scaled);
+        let mut learner = self.learner.lock().unwrap_or_else(PoisonError::into_inner);
+        learner.get().values(&scaled, actions)
     }
 }
 
 /// The policy of a run's checkpoint, to be looked at.
-pub struct Player<'a>(OnlineRun<'a>);
+pub struct Player<'a> {
+    config: &'a RunConfig,
+    learner: Anyone,
+    arena: Arena,
+}
 
 impl<'a> Player<'a> {
     /// The policy saved in `checkpoint`, read from the run folder `dir`.
     pub fn new(config: &'a RunConfig, checkpoint: &Checkpoint, dir: &Path) -> Result<Self> {
-        let mut run = OnlineRun::new(config, None)?;
-        run.load(checkpoint, dir)?;
-        Ok(Self(run))
+        Ok(Self {
+            config,
+            learner: Anyone::load(config, checkpoint, dir)?,
+            arena: Arena::new(config, &config.task()?)?,
+        })
     }
 
     /// The seed of the run's `k`-th evaluation episode.
     pub fn seed(&self, k: u64) -> u64 {
-        stream_seed(self.0.config.seed, "eval", k)
+        stream_seed(self.config.seed, "eval", k)
     }
 
     /// Plays the episode of an environment's seed. `alter` may change each action before it is
@@ -79,6 +114,6 @@ impl<'a> Player<'a> {
         alter: impl FnMut(&mut [f32]),
         visit: impl FnMut(&[f32], &[f32], &Step) -> Result<()>,
     ) -> Result<EpisodeResult> {
-        self.0.play(seed, alter, visit)
+        self.arena.play(self.learner.get(), seed, alter, visit)
     }
 }

@@ -1,0 +1,328 @@
+//! What an offline run learns from: a dataset, and answers about it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result, bail};
+use prefbench_agents::{Algorithm, Tier};
+use prefbench_envs::Task;
+use prefbench_oracles::{About, Dataset, Label, Preference};
+use serde::{Deserialize, Serialize};
+
+use super::RunConfig;
+use crate::dataset;
+
+/// The dataset of an offline run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Its folder, in which `{task}` and `{tier}` stand for the run's. Not part of the run's identity: the folder may
+    /// be moved.
+    #[serde(default)]
+    pub path: String,
+    /// What it is called, for tables; as it calls itself.
+    pub name: String,
+    /// Hash of its episodes, and of the answers that are learnt from unless a teacher is asked; filled in
+    /// where it is empty, else the dataset must have it.
+    pub hash: String,
+}
+
+/// The preferences of an offline run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Labels {
+    /// The name of answers in the dataset. Where it is empty, the run's teacher is asked.
+    pub answers: String,
+    /// Queries: asked of the teacher, or the first so many of the answers, all if there are fewer.
+    pub queries: u64,
+    /// Steps of a segment, where the teacher is asked.
+    pub segment: u64,
+}
+
+impl Labels {
+    /// Defaults for a task's family and a tier: the segments of CPL on Meta-World and of Preference
+    /// Transformer elsewhere.
+    pub fn defaults(task: &Task, tier: Tier) -> Self {
+        let meta = task.family == "metaworld";
+        Self {
+            answers: String::new(),
+            queries: match tier {
+                Tier::Smoke => 500,
+                _ if meta => 10_000,
+                _ => 500,
+            },
+            segment: if meta { 64 } else { 100 },
+        }
+    }
+}
+
+/// What has to be known of a dataset before anything is run on it.
+pub struct Facts {
+    about: About,
+    obs_dim: usize,
+    act_dim: usize,
+    /// Steps of the longest episode.
+    longest: usize,
+    episodes: String,
+    /// By name: their number, and their hash.
+    answers: BTreeMap<String, (u64, String)>,
+}
+
+impl Facts {
+    /// Of a dataset.
+    pub fn of(dataset: &Dataset) -> Self {
+        let mut answers: BTreeMap<String, (u64, blake3::Hasher)> = BTreeMap::new();
+        for answer in &dataset.answers {
+            let (count, hasher) = answers.entry(answer.teacher.to_string()).or_default();
+            *count += 1;
+            let sides = [answer.pair.left, answer.pair.right];
+            for n in sides.iter().flat_map(|s| [s.trajectory, s.start, s.len]) {
+                hasher.update(&n.to_le_bytes());
+            }
+            hasher.update(&[match answer.label {
+                None => 0,
+                Some(Label::Left) => 1,
+                Some(Label::Right) => 2,
+                Some(Label::Equal) => 3,
+            }]);
+        }
+        let t = &dataset.trajectories;
+        Self {
+            about: dataset.about.clone(),
+            obs_dim: t.obs_dim(),
+            act_dim: t.act_dim(),
+            longest: t.episodes().iter().map(|e| e.len).max().unwrap_or(0),
+            episodes: dataset.episodes_hash(),
+            answers: answers
+                .into_iter()
+                .map(|(name, (n, hasher))| (name, (n, hasher.finalize().to_hex().to_string())))
+                .collect(),
+        }
+    }
+
+    /// Of the dataset in a folder, which is read once.
+    pub fn read(path: &str, task: &Task, tier: Tier) -> Result<Arc<Self>> {
+        static KNOWN: Mutex<BTreeMap<PathBuf, Arc<Facts>>> = Mutex::new(BTreeMap::new());
+        let dir = folder(path, task, tier);
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(facts) = known.get(&dir) {
+            return Ok(Arc::clone(facts));
+        }
+        let facts = Arc::new(Self::of(&dataset::read(&dir)?));
+        known.insert(dir, Arc::clone(&facts));
+        Ok(facts)
+    }
+
+    /// Makes defaults fit: episodes as long as in the dataset, segments no longer than they.
+    pub fn fit(&self, defaults: &mut RunConfig) {
+        defaults.horizon = self.about.horizon.or(defaults.horizon);
+        if let Some(labels) = &mut defaults.labels {
+            labels.segment = labels.segment.min(self.longest as u64);
+        }
+    }
+
+    /// The hash of what is learnt from.
+    pub fn hash(&self, labels: Option<&Labels>) -> String {
+        let answers = labels.and_then(|l| self.answers.get(&l.answers));
+        match answers {
+            None => self.episodes.clone(),
+            Some((_, answers)) => blake3::hash(format!("{}{answers}", self.episodes).as_bytes())
+                .to_hex()
+                .to_string(),
+        }
+    }
+
+    /// Refuses what an algorithm cannot learn a task from.
+    pub fn check(&self, task: &Task, algorithm: &Algorithm, labels: Option<&Labels>) -> Result<()> {
+        let about = &self.about;
+        match &about.task {
+            Some(id) if id != task.id => bail!("the dataset is of {id}, not of {}", task.id),
+            Some(_) if about.task_version != Some(task.version) => bail!(
+                "the dataset is of version {} of {}, and this prefbench has version {}",
+                about
+                    .task_version
+                    .map_or("none".to_owned(), |v| v.to_string()),
+                task.id,
+                task.version
+            ),
+            _ => {}
+        }
+        let (theirs, ours) = (
+            (self.obs_dim, self.act_dim),
+            (task.spec.obs_dim(), task.spec.action_dim()),
+        );
+        if theirs != ours {
+            bail!(
+                "the dataset has observations of {} and actions of {} numbers, but {} has {} and {}",
+                theirs.0,
+                theirs.1,
+                task.id,
+                ours.0,
+                ours.1
+            );
+        }
+        let asked = labels.is_some_and(|l| l.answers.is_empty());
+        if !about.true_rewards && (asked || algorithm.offline().is_some_and(|o| o.privileged)) {
+            bail!(
+                "the dataset has no true rewards ({}), by which {}",
+                about.source,
+                match asked {
+                    true => "a scripted teacher judges; take answers of its own (labels.answers)",
+                    false => "the algorithm learns",
+                }
+            );
+        }
+        let Some(labels) = labels else {
+            return Ok(());
+        };
+        if labels.queries == 0 {
+            bail!("`labels.queries` is 0, but must be at least 1");
+        }
+        if asked {
+            let segment = labels.segment;
+            if segment == 0 || segment > self.longest as u64 {
+                bail!(
+                    "`labels.segment` is {segment}, but the dataset's longest episode has {} steps, and a segment at least 1",
+                    self.longest
+                );
+            }
+        } else if !self.answers.contains_key(&labels.answers) {
+            let names: Vec<&str> = self.answers.keys().map(String::as_str).collect();
+            bail!(
+                "`labels.answers` is \"{}\", but the dataset has {}",
+                labels.answers,
+                match names.as_slice() {
+                    [] => "no answers; leave it out to ask a teacher".to_owned(),
+                    names => format!("answers of: {}", names.join(", ")),
+                }
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Source {
+    /// Ties a run to what its dataset holds.
+    pub fn settle(
+        &mut self,
+        facts: &Facts,
+        task: &Task,
+        algorithm: &Algorithm,
+        labels: Option<&mut Labels>,
+    ) -> Result<()> {
+        facts.check(task, algorithm, labels.as_deref())?;
+        let hash = facts.hash(labels.as_deref());
+        if !self.hash.is_empty() && self.hash != hash {
+            bail!(
+                "`dataset.hash` is {}, but that of {} is {hash}",
+                self.hash,
+                self.path
+            );
+        }
+        self.hash = hash;
+        self.name.clone_from(&facts.about.name);
+        // Of no effect there, so that it must not tell runs apart.
+        if let Some(labels) = labels.filter(|l| !l.answers.is_empty()) {
+            labels.segment = 0;
+        }
+        Ok(())
+    }
+
+    /// Reads the dataset of a run; it must be the one that the run was resolved with.
+    pub fn read(&self, task: &Task, tier: Tier, labels: Option<&Labels>) -> Result<Dataset> {
+        let dir = folder(&self.path, task, tier);
+        let dataset = dataset::read(&dir)?;
+        let hash = Facts::of(&dataset).hash(labels);
+        if hash != self.hash {
+            bail!(
+                "the dataset in {} is not the one of this run: its hash is {hash}, not {}",
+                dir.display(),
+                self.hash
+            );
+        }
+        Ok(dataset)
+    }
+}
+
+impl Labels {
+    /// The preferences among the named answers, and how many queries they took.
+    pub fn named(&self, dataset: &Dataset) -> (Vec<Preference>, u64) {
+        let named = dataset
+            .answers
+            .iter()
+            .filter(|a| *a.teacher == *self.answers);
+        let queries = named.take(self.queries as usize);
+        let count = queries.clone().count() as u64;
+        let answered = queries.filter_map(|a| {
+            a.label.map(|label| Preference {
+                pair: a.pair,
+                label,
+            })
+        });
+        (answered.collect(), count)
+    }
+}
+
+fn folder(path: &str, task: &Task, tier: Tier) -> PathBuf {
+    PathBuf::from(
+        path.replace("{task}", task.id)
+            .replace("{tier}", tier.name()),
+    )
+}
+
+/// Completes what was said about the dataset, before it is laid over the defaults: the bare path of its
+/// folder will do.
+pub fn complete(given: &mut serde_json::Value, algorithm: &Algorithm) -> Result<()> {
+    if let Some(path @ serde_json::Value::String(_)) = given.get("dataset") {
+        given["dataset"] = serde_json::json!({ "path": path });
+    }
+    for key in ["dataset", "labels"] {
+        if algorithm.offline().is_none() && given.get(key).is_some() {
+            bail!(
+                "`{}` learns by acting, so `{key}` has no effect; leave it out",
+                algorithm.id
+            );
+        }
+    }
+    if given.get("labels").is_some() && !algorithm.taught {
+        bail!(
+            "`{}` does not learn from preferences, so `labels` has no effect; leave it out",
+            algorithm.id
+        );
+    }
+    Ok(())
+}
+
+/// Whether the preferences are answers in the dataset, so that no teacher is asked.
+pub fn names_answers(given: &serde_json::Value, teacher: Option<&str>) -> Result<bool> {
+    let name = given
+        .pointer("/labels/answers")
+        .and_then(|name| name.as_str());
+    let named = name.is_some_and(|name| !name.is_empty());
+    if let (true, Some(teacher)) = (named, teacher) {
+        bail!(
+            "`labels.answers` names answers, so the teacher {teacher} would not be asked; leave one out"
+        );
+    }
+    if named && given.pointer("/labels/segment").is_some() {
+        bail!(
+            "`labels.answers` names answers about segments as they are, so `labels.segment` has no effect; leave it out"
+        );
+    }
+    Ok(named)
+}
+
+/// The path that was given.
+pub fn path<'a>(given: &'a serde_json::Value, algorithm: &Algorithm) -> Result<&'a str> {
+    given
+        .pointer("/dataset/path")
+        .and_then(|path| path.as_str())
+        .with_context(|| {
+            format!(
+                "`{}` learns from a dataset: name its folder (--dataset, or `dataset` in a file); \
+                 `prefbench dataset make` and `dataset import` make one",
+                algorithm.id
+            )
+        })
+}
