@@ -83,12 +83,15 @@ pub struct Shared<A: Compute> {
     door: Sender<Message<A>>,
 }
 
+/// Work on a slot.
+type Work<A> = dyn FnOnce(&mut Sac<A>) + Send;
+
 /// What is done with a slot alone, at once.
 struct Task<A: Compute> {
     slot: usize,
     /// Whether its changes are kept.
     changes: bool,
-    work: Box<dyn FnOnce(&mut Sac<A>) + Send>,
+    work: Box<Work<A>>,
 }
 
 enum Message<A: Compute> {
