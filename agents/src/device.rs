@@ -7,6 +7,8 @@ use burn_ndarray::NdArray;
 use prefbench_oracles::UnknownName;
 use serde::{Deserialize, Serialize};
 
+use crate::mish::Mish;
+
 /// Where tensors live and which backend computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -67,7 +69,9 @@ impl Device {
 }
 
 /// A burn backend with autodiff that learners can run on.
-pub trait Compute: AutodiffBackend<Device: Default, FloatElem = f32> {
+pub trait Compute:
+    Mish + AutodiffBackend<InnerBackend: Mish, Device: Default, FloatElem = f32>
+{
     /// Tensors live in host memory, so hot loops may work on them in place.
     const HOST: bool;
 }

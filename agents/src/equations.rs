@@ -50,6 +50,7 @@ on_every_backend! {
 }
 
 mod reward;
+mod sequence;
 use reward::{reward_training, weighted_windows};
 
 fn fixture() -> Value {

@@ -53,7 +53,7 @@ impl<B: Backend, const D: usize> Moments<B, D> {
 
 /// Runs `f` over the host memory of `N` tensors of one shape, without copying where the backend
 /// gives its buffer away (flex), and puts the results back.
-fn on_host<B: Backend, const D: usize, const N: usize>(
+pub(crate) fn on_host<B: Backend, const D: usize, const N: usize>(
     tensors: [&mut Tensor<B, D>; N],
     f: impl FnOnce([&mut [f32]; N]),
 ) {

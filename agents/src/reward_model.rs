@@ -300,15 +300,32 @@ impl<A: Compute> RewardModel<A> {
         self.spread(rows)
     }
 
-    fn spread(&self, rows: Vec<f32>) -> (Vec<f32>, Vec<f32>) {
+    /// Each member's r̂ of each row (s, a).
+    fn each(&self, rows: Vec<f32>) -> Vec<Vec<f32>> {
         let x = self.rows(rows);
-        let r: Vec<Vec<f32>> = self
-            .members
-            .iter()
-            .map(|m| m.forward(x.clone()).tanh().into_data().iter().collect())
-            .collect();
+        let of = |m: &Mlp<_>| m.forward(x.clone()).tanh().into_data().iter().collect();
+        self.members.iter().map(of).collect()
+    }
+
+    /// Each member's r̂ of all transitions of the replay.
+    pub fn opinions_of_all(&self, replay: &Replay) -> Vec<Vec<f32>> {
+        let mut all = vec![Vec::with_capacity(replay.len()); self.members.len()];
+        for start in (0..replay.len()).step_by(CHUNK) {
+            let mut rows = Vec::with_capacity(CHUNK * self.width());
+            for i in start..replay.len().min(start + CHUNK) {
+                replay.extend_observation_action(i, &mut rows);
+            }
+            for (all, chunk) in all.iter_mut().zip(self.each(rows)) {
+                all.extend(chunk);
+            }
+        }
+        all
+    }
+
+    fn spread(&self, rows: Vec<f32>) -> (Vec<f32>, Vec<f32>) {
+        let r = self.each(rows);
         let count = r.len() as f32;
-        (0..x.dims()[0])
+        (0..r[0].len())
             .map(|i| {
                 let mean = r.iter().map(|r| r[i]).sum::<f32>() / count;
                 let square = r.iter().map(|r| (r[i] - mean) * (r[i] - mean)).sum::<f32>();

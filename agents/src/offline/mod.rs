@@ -4,9 +4,16 @@ pub mod actor;
 pub mod bc;
 pub mod cpl;
 pub mod data;
+pub mod dppo;
+pub mod dtr;
 pub mod iql;
 pub mod mr;
+pub mod oppo;
+pub mod preference;
+pub mod pt;
+pub mod reward_stage;
 pub mod segments;
+pub mod sequence;
 pub mod sft;
 pub mod shared;
 

@@ -9,6 +9,8 @@ use prefbench_agents::device::Cpu;
 use prefbench_agents::explore::StateEntropy;
 use prefbench_agents::replay::Replay;
 use prefbench_agents::reward_model::{RewardConfig, RewardModel};
+use prefbench_agents::transformer::regression::Regression;
+use prefbench_agents::transformer::{Act, Call, Shape};
 use prefbench_agents::{Build, Device, Dims, State, Transition, algorithm};
 use prefbench_envs::{self as envs, End, Env, Task};
 use prefbench_oracles::{
@@ -40,6 +42,10 @@ pub const WORKLOADS: &[(&str, &str)] = &[
         "gradient steps, 3 members 3x256, 128 pairs of 50 steps",
     ),
     (
+        "transformer-update",
+        "gradient steps, 4 layers of 128, 4 heads, 64 sequences of 60 tokens",
+    ),
+    (
         "relabel",
         "relabellings of 20,000 transitions, 3 members 3x256",
     ),
@@ -67,6 +73,7 @@ pub fn build(name: &str) -> Option<Workload> {
         ("reset", task) => Some(reset(named(task)?)),
         ("sac-update", "") => Some(sac_update(256, 256)),
         ("reward-update", "") => Some(reward_update()),
+        ("transformer-update", "") => Some(transformer_update()),
         ("relabel", "") => Some(relabel()),
         ("k-center", "") => Some(k_center(1.0)),
         ("k-center-noise", "") => Some(k_center(0.0)),
@@ -169,6 +176,31 @@ fn reward_update() -> Workload {
         model
             .fit(&replay, &preferences, &mut shuffle)
             .expect("there are labels");
+    })
+}
+
+/// One step of Adam on a regression of a causal transformer's outputs, GELU, nothing dropped.
+fn transformer_update() -> Workload {
+    const BATCH: usize = 64;
+    const TOKENS: usize = 60;
+    let shape = Shape {
+        width: 128,
+        layers: 4,
+        heads: 4,
+        inner: 512,
+        activation: Act::Gelu,
+        causal: true,
+        norm_first: true,
+        dropout: 0.0,
+    };
+    let init = &mut Stream::new(0, "init");
+    let mut model = Regression::<Cpu>::new(shape, (32, 6), (1e-3, 0.0), init, &Default::default());
+    let mut x = vec![0.0; BATCH * TOKENS * 32];
+    Stream::new(0, "data").fill_normal(&mut x);
+    let first = x.chunks(32).flat_map(|x| x[..6].iter());
+    let y: Vec<f32> = first.map(|x| x.tanh()).collect();
+    Box::new(move || {
+        black_box(model.step(BATCH, &x, &y, &Call::default()));
     })
 }
 
