@@ -315,6 +315,11 @@ impl<A: Compute> Oppo<A> {
         self.steps += 1;
     }
 
+    /// Figures of the latest update.
+    pub fn metrics(&self) -> Vec<(&'static str, f64)> {
+        self.figures.metrics()
+    }
+
     fn dropout(&self, rng: &mut Stream) -> Option<u64> {
         let some = self.config.encoder.dropout > 0.0 || self.config.transformer.dropout > 0.0;
         some.then(|| rng.key())
@@ -402,7 +407,7 @@ impl<A: Compute> Learner for OppoLearner<A> {
     }
 
     fn metrics(&self) -> Vec<(&'static str, f64)> {
-        self.models.figures.metrics()
+        self.models.metrics()
     }
 
     fn save(&self) -> State {

@@ -31,12 +31,12 @@ pub(crate) struct Dtr<A: Compute> {
     pub device: A::Device,
     trunk: Trunk,
     pub policy: Parameters<Inner<A>>,
-    averaged: Parameters<Inner<A>>,
+    pub averaged: Parameters<Inner<A>>,
     policy_adam: AdamW<Inner<A>>,
     pub critics: Parameters<Inner<A>>,
     pub targets: Parameters<Inner<A>>,
     critic_adam: AdamW<Inner<A>>,
-    updates: u64,
+    pub updates: u64,
     pub figures: Figures<A>,
 }
 
