@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::config::{ConfigError, Setup};
 use crate::device::{Compute, Device, DeviceError, on_device};
 use crate::learner::{Learner, Online};
-use crate::offline::{OfflineData, bc, cpl, dppo, dtr, iql, mr, oppo, pt, sft};
+use crate::offline::{OfflineData, bc, cpl, dppo, dtr, ipl, iql, mr, oppo, pt, sft};
 use crate::online::method::{Method, Plain};
 use crate::online::{cautious, pebble, qpa, random, rune, sac, surf};
 use crate::replay::Dims;
@@ -196,6 +196,20 @@ pub const ALGORITHMS: &[Algorithm] = &[
         Reads::Preferences,
         |s| json(&mr::MrConfig::defaults(s)),
         mr::steps,
+    ),
+    offline::<ipl::IplConfig>(
+        "ipl",
+        "inverse preference learning: implicit Q-learning on the reward that its Q implies",
+        Reads::Preferences,
+        |s| json(&ipl::IplConfig::defaults(s)),
+        ipl::steps,
+    ),
+    offline::<ipl::IplConfig>(
+        "ipl-awac",
+        "inverse preference learning without a value function",
+        Reads::Preferences,
+        |s| json(&ipl::IplConfig::awac(s)),
+        ipl::steps,
     ),
     offline::<sft::SftConfig>(
         "sft",

@@ -47,10 +47,17 @@ on_every_backend! {
     log_prob_is_exact_far_from_zero
     reward_training
     weighted_windows
+    contrastive
+    preferred_segments
+    cloning
+    implicit_q
+    inverse_preferences
 }
 
+mod offline;
 mod reward;
 mod sequence;
+use offline::{cloning, contrastive, implicit_q, inverse_preferences, preferred_segments};
 use reward::{reward_training, weighted_windows};
 
 fn fixture() -> Value {

@@ -169,7 +169,15 @@ fn numbers(settings: &Value, path: &str, found: &mut Vec<String>) {
 #[test]
 fn unknown_keys_are_refused_by_name() {
     for algorithm in ALGORITHMS {
-        for path in ["", "/sac", "/reward", "/feedback", "/actor"] {
+        for path in [
+            "",
+            "/sac",
+            "/reward",
+            "/feedback",
+            "/actor",
+            "/critic",
+            "/iql",
+        ] {
             let mut settings = small(algorithm);
             let Some(map) = settings.pointer_mut(path).and_then(Value::as_object_mut) else {
                 continue;
@@ -194,6 +202,7 @@ fn numbers_out_of_range_are_refused_by_name() {
         "/method/margin",
         "/bc_steps",
         "/warmup",
+        "/replay_batch",
     ];
     for algorithm in ALGORITHMS {
         let (settings, mut paths) = (small(algorithm), Vec::new());

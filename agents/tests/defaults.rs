@@ -30,12 +30,11 @@ fn full_tier_defaults_are_the_papers() {
             horizon: 1000,
             tier: Tier::Full,
         };
+        let algorithm = algorithm::find(id).unwrap();
+        let steps = algorithm.offline().map(|o| (o.steps)(&setup));
+        assert_eq!(steps, entry.get("steps").and_then(Value::as_u64), "{id}");
         let (mut ours, mut published) = (BTreeMap::new(), BTreeMap::new());
-        flat(
-            &(algorithm::find(id).unwrap().defaults)(&setup),
-            "",
-            &mut ours,
-        );
+        flat(&(algorithm.defaults)(&setup), "", &mut ours);
         for part in ["paper", "ours"] {
             if let Some(part) = entry.get(part) {
                 flat(part, "", &mut published);

@@ -50,6 +50,12 @@ pub fn read(dir: &Path) -> Result<Dataset> {
     Ok(Dataset::read(dir)?)
 }
 
+/// What a dataset in this folder is called, unless it is told otherwise.
+fn name_of(dir: &Path) -> String {
+    let name = dir.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
 /// The task whose episodes these are, with their horizon, if this prefbench has it in the same version.
 pub fn task_of(dataset: &Dataset) -> Result<Task> {
     let about = &dataset.about;

@@ -39,6 +39,9 @@ pub struct Dataset {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct About {
+    /// What it is called, as `medium-expert`: runs on it bear this name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
     /// The task's id, where it is one of prefbench's: then episodes can be replayed.
     pub task: Option<String>,
     /// The task's version.

@@ -71,10 +71,12 @@ pub fn group<'a>(runs: impl IntoIterator<Item = &'a FinishedRun>) -> Vec<Group<'
         let runs = Vec::from_iter(by_config.into_values());
         let settings: Vec<_> = runs.iter().map(|runs| settings(runs[0])).collect();
         let method = (tier, algorithm, teacher);
-        telling
-            .entry(method)
-            .or_default()
-            .extend(differing(&settings));
+        let mut keys = differing(&settings);
+        // A dataset's name says more than the hash of its content, where it says as much.
+        if one_to_one(&settings, DATASET_NAME, DATASET_HASH) {
+            keys.remove(DATASET_HASH);
+        }
+        telling.entry(method).or_default().extend(keys);
         settled.push((task, method, settings, runs));
     }
     let mut groups = Vec::new();
@@ -96,6 +98,19 @@ pub fn group<'a>(runs: impl IntoIterator<Item = &'a FinishedRun>) -> Vec<Group<'
         }
     }
     groups
+}
+
+/// What offline runs say of their dataset.
+const DATASET_NAME: &str = "dataset.name";
+const DATASET_HASH: &str = "dataset.hash";
+
+/// Whether two settings are equal for the same members.
+fn one_to_one(settings: &[BTreeMap<String, String>], a: &str, b: &str) -> bool {
+    let pairs: BTreeSet<_> = settings.iter().map(|s| (s.get(a), s.get(b))).collect();
+    let one = |k: fn(&(Option<&String>, Option<&String>)) -> Option<String>| {
+        pairs.iter().map(k).collect::<BTreeSet<_>>().len() == pairs.len()
+    };
+    one(|pair| pair.0.cloned()) && one(|pair| pair.1.cloned())
 }
 
 fn without_seed(config: &Value) -> String {

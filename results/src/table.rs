@@ -97,6 +97,9 @@ pub struct Row {
     pub mean: f64,
     /// Sample standard deviation over seeds (n - 1); `None` for one seed.
     pub std: Option<f64>,
+    /// Mean over seeds of each run's best evaluation, chosen with hindsight; of offline runs, whose papers
+    /// may mean either.
+    pub best: Option<f64>,
     /// Interquartile mean over seeds.
     pub iqm: f64,
     /// Bootstrap interval of the IQM; `None` for one seed.
@@ -151,6 +154,12 @@ impl Table {
             }
         }
         let mut notes = estimators(&options.bootstrap);
+        if rows.iter().any(|row| row.best.is_some()) {
+            notes.push(
+                "Best: mean over seeds of each run's best evaluation, chosen with hindsight; all else is of the last."
+                    .into(),
+            );
+        }
         notes.extend(normalised_by(&groups, &rows, options));
         if rows.iter().any(Row::preliminary) {
             notes.push("† Preliminary: fewer than 3 seeds.".into());
@@ -192,6 +201,16 @@ fn row(group: &Group<'_>, metric: Metric, options: &TableOptions) -> Option<Row>
     };
     let scored: Vec<(u64, f64, u64, u64)> = group.runs.iter().filter_map(scored).collect();
     let scores: Vec<f64> = scored.iter().map(|run| run.1).collect();
+    let best = |run: &&FinishedRun| {
+        let reference = reference::of_run(&options.references, &run.info);
+        let scores = run.evals.iter().filter_map(|e| metric.of(e, reference));
+        scores.reduce(f64::max)
+    };
+    let offline = |run: &&FinishedRun| run.info.config.get("dataset").is_some();
+    let best: Vec<f64> = match group.runs.iter().all(|run| offline(run)) {
+        true => group.runs.iter().filter_map(|run| best(run)).collect(),
+        false => Vec::new(),
+    };
     let range = |values: &mut dyn Iterator<Item = u64>| {
         values.fold((u64::MAX, 0), |(low, high), value| {
             (low.min(value), high.max(value))
@@ -207,6 +226,7 @@ fn row(group: &Group<'_>, metric: Metric, options: &TableOptions) -> Option<Row>
         seeds: scored.iter().map(|run| run.0).collect(),
         mean: stats::mean(&scores)?,
         std: stats::std(&scores),
+        best: stats::mean(&best),
         iqm: stats::iqm(&scores)?,
         interval: options
             .bootstrap

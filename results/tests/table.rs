@@ -206,3 +206,40 @@ fn groups_hold_their_runs_in_order_of_seed() {
         assert!(group.runs.is_sorted_by_key(|run| run.info.seed));
     }
 }
+
+/// Offline runs on two datasets of one task, told apart by name, with the best evaluation beside the last.
+#[test]
+fn offline_rows_bear_their_datasets_name_and_the_best_evaluation() {
+    let run = |name: &str, hash: &str, seed: u64| {
+        let mut config = config("hopper", "cpl", Some("oracle"), seed);
+        config["dataset"] = json!({ "name": name, "hash": hash });
+        let scores = [[10.0], [30.0], [20.0]].map(|[score]| score + seed as f64);
+        let evals = (0..).zip(scores).map(|(step, score)| eval(step, &[score]));
+        finished(config, evals.collect())
+    };
+    let mut runs: Vec<FinishedRun> = [("medium", "a"), ("expert", "b")]
+        .iter()
+        .flat_map(|(name, hash)| [0, 1].map(|seed| run(name, hash, seed)))
+        .collect();
+    let rows = Table::new(&runs, &[], &options()).rows;
+    let variants: Vec<&str> = rows.iter().map(|row| &*row.variant).collect();
+    assert_eq!(variants, ["dataset.name=expert", "dataset.name=medium"]);
+    assert!(
+        rows.iter()
+            .all(|row| row.mean == 20.5 && row.best == Some(30.5))
+    );
+    let text = Table::new(&runs, &[], &options()).terminal();
+    assert!(text.contains("best") && text.contains("30.5"), "{text}");
+
+    // One name for two contents is not enough.
+    runs.push(run("medium", "c", 0));
+    let rows = Table::new(&runs, &[], &options()).rows;
+    let last = &rows.last().unwrap().variant;
+    assert!(last.contains("dataset.hash="), "{last}");
+    // Runs that act have no such column.
+    assert!(
+        !Table::new(&sweep(), &[], &options())
+            .terminal()
+            .contains("best")
+    );
+}

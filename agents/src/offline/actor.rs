@@ -136,6 +136,23 @@ impl<A: Compute> Actor<A> {
         self.net.forward(state, None)
     }
 
+    /// Actions `[rows, act]` drawn from π(s) with standard normal `noise`, unbounded; the mean, of a policy
+    /// without σ.
+    pub fn sample(
+        &self,
+        state: Tensor<Inner<A>, 2>,
+        noise: Tensor<Inner<A>, 2>,
+    ) -> Tensor<Inner<A>, 2> {
+        let mean = self.mean(state);
+        match self.density {
+            Density::Squared => mean,
+            Density::Gaussian(low, high) => {
+                let std = self.log_std.clone().clamp(low, high).exp();
+                mean + noise * std.unsqueeze::<2>()
+            }
+        }
+    }
+
     /// log π(a|s) `[rows, 1]`, with nothing dropped.
     pub fn log_prob(
         &self,

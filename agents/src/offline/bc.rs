@@ -109,7 +109,7 @@ pub struct Bc<A: Compute> {
 
 impl<A: Compute> Bc<A> {
     /// A fresh learner.
-    fn new(
+    pub(crate) fn new(
         id: &'static str,
         config: BcConfig,
         seed: u64,
@@ -142,6 +142,25 @@ impl<A: Compute> Bc<A> {
             figures: Figures::new(&["bc.loss"]),
         }
     }
+
+    /// One update on these transitions.
+    pub(crate) fn learn(&mut self, batch: &[usize]) {
+        let t = self.data.trajectories();
+        let (mut states, mut actions) = (Vec::new(), Vec::new());
+        for &i in batch {
+            states.extend_from_slice(t.observation(i));
+            actions.extend_from_slice(t.action(i));
+        }
+        self.scale.apply(&mut states);
+        let width = self.dims.act as f64;
+        let loss = self.actor.step(
+            rows(states, self.dims.obs, &self.device),
+            rows(actions, self.dims.act, &self.device),
+            &mut self.stream,
+            |log_prob| log_prob.mean().neg() / width,
+        );
+        self.figures.set(vec![loss]);
+    }
 }
 
 /// The ⌊fraction·n⌋, at least one, of the episodes with the highest true return, best first; all of them
@@ -172,22 +191,10 @@ impl<A: Compute> Policy for Bc<A> {
 impl<A: Compute> Learner for Bc<A> {
     fn update(&mut self) -> Result<(), LearnError> {
         self.data.need_transitions()?;
-        let t = self.data.trajectories();
-        let (mut states, mut actions) = (Vec::new(), Vec::new());
-        for _ in 0..self.config.batch {
-            let i = locate(&self.chosen, self.stream.below(self.count));
-            states.extend_from_slice(t.observation(i));
-            actions.extend_from_slice(t.action(i));
-        }
-        self.scale.apply(&mut states);
-        let width = self.dims.act as f64;
-        let loss = self.actor.step(
-            rows(states, self.dims.obs, &self.device),
-            rows(actions, self.dims.act, &self.device),
-            &mut self.stream,
-            |log_prob| log_prob.mean().neg() / width,
-        );
-        self.figures.set(vec![loss]);
+        let rows = self.config.batch;
+        let draw = |_| locate(&self.chosen, self.stream.below(self.count));
+        let batch: Vec<usize> = (0..rows).map(draw).collect();
+        self.learn(&batch);
         Ok(())
     }
 

@@ -22,35 +22,27 @@ use serde::{Deserialize, Serialize};
 
 use super::OfflineData;
 use super::actor::{Actor, ActorConfig, Density};
+use super::critics::{CriticConfig, Critics};
 use super::shared::{Figures, Memory, act, cosine, rows};
 use crate::algorithm::{Build, OfflineConfig};
 use crate::config::{Checks, ConfigError, Setup, Tier};
 use crate::device::Compute;
 use crate::learner::{LearnError, Learner, Mode, Policy};
-use crate::nets::{Activation, Init, Inner, Mlp};
-use crate::optim::{Adam, polyak};
+use crate::nets::{Init, Inner};
 use crate::replay::{Batch, Dims};
 use crate::state::{State, StateError};
 
 /// Largest weight of a transition in L_π.
-const MOST_WEIGHT: f32 = 100.0;
+pub(super) const MOST_WEIGHT: f32 = 100.0;
 
 /// Settings of implicit Q-learning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IqlConfig {
-    /// Widths of the hidden layers of each critic and of V.
-    pub hidden: Vec<usize>,
-    /// Initial weights of critics and V.
-    pub init: Init,
-    /// Adam's learning rate for critics and V.
-    pub lr: f64,
     /// Transitions per update.
     pub batch: usize,
     /// Discount γ.
     pub discount: f64,
-    /// Step of the target critics' moving average.
-    pub target_rate: f64,
     /// Expectile τ of V.
     pub expectile: f64,
     /// Inverse temperature β of the policy's weights.
@@ -68,16 +60,8 @@ impl IqlConfig {
         let meta = setup.family == "metaworld";
         let full = setup.tier == Tier::Full;
         Self {
-            hidden: match full {
-                true if meta => vec![256; 3],
-                true => vec![256; 2],
-                false => vec![128; 2],
-            },
-            init: Init::Orthogonal,
-            lr: if full { 3e-4 } else { 1e-3 },
             batch: 256,
             discount: 0.99,
-            target_rate: 0.005,
             expectile: if meta { 0.75 } else { 0.7 },
             beta: 3.0,
             scale_observations: !full,
@@ -85,28 +69,36 @@ impl IqlConfig {
         }
     }
 
-    /// The policy's defaults.
-    pub fn actor(&self, setup: &Setup<'_>) -> ActorConfig {
-        ActorConfig {
-            hidden: self.hidden.clone(),
-            init: Init::Orthogonal,
-            dropout: 0.0,
-            lr: if setup.tier == Tier::Full { 3e-4 } else { 1e-3 },
-        }
-    }
-
     pub(crate) fn check(&self, c: &mut Checks) {
-        c.at_least("iql.hidden (number of layers)", self.hidden.len(), 1);
-        for &width in &self.hidden {
-            c.at_least("iql.hidden", width, 1);
-        }
-        c.positive("iql.lr", self.lr);
         c.at_least("iql.batch", self.batch, 1);
         c.within("iql.discount", self.discount, 0.0, 1.0);
-        c.within("iql.target_rate", self.target_rate, 0.0, 1.0);
         c.within("iql.expectile", self.expectile, 0.0, 1.0);
         c.positive("iql.beta", self.beta);
     }
+}
+
+/// Defaults of the networks of IQL and IPL: the policy's, and the critics'.
+pub(super) fn networks(setup: &Setup<'_>) -> (ActorConfig, CriticConfig) {
+    let full = setup.tier == Tier::Full;
+    let hidden = match full {
+        true if setup.family == "metaworld" => vec![256; 3],
+        true => vec![256; 2],
+        false => vec![128; 2],
+    };
+    let (init, lr) = (Init::Orthogonal, if full { 3e-4 } else { 1e-3 });
+    let actor = ActorConfig {
+        hidden: hidden.clone(),
+        init,
+        dropout: 0.0,
+        lr,
+    };
+    let critic = CriticConfig {
+        hidden,
+        init,
+        lr,
+        target_rate: 0.005,
+    };
+    (actor, critic)
 }
 
 /// log σ of the policies of IQL and IPL lies within these bounds.
@@ -118,55 +110,29 @@ pub struct Iql<A: Compute> {
     dims: Dims,
     device: A::Device,
     pub(super) actor: Actor<A>,
-    critics: Vec<Mlp<Inner<A>>>,
-    targets: Vec<Mlp<Inner<A>>>,
-    value: Mlp<Inner<A>>,
-    critic_adam: Adam<Inner<A>>,
-    value_adam: Adam<Inner<A>>,
+    critics: Critics<A>,
     updates: u64,
     /// Updates of a run, after which the policy's rate is 0.
     total: u64,
     figures: Figures<A>,
 }
 
-/// A network for critics and values.
-pub(super) fn network<A: Compute>(
-    inputs: usize,
-    hidden: &[usize],
-    init: Init,
-    rng: &mut Stream,
-    device: &A::Device,
-) -> Mlp<Inner<A>> {
-    let sizes = [&[inputs], hidden, &[1]].concat();
-    Mlp::new(&sizes, Activation::Relu, init, rng, device)
-}
-
 impl<A: Compute> Iql<A> {
     /// Fresh networks drawn from `rng`, for a run of `total` updates.
     pub fn new(
         config: IqlConfig,
-        actor: &ActorConfig,
+        networks: (&ActorConfig, &CriticConfig),
         dims: Dims,
         total: u64,
         rng: &mut Stream,
         device: A::Device,
     ) -> Self {
-        let actor = Actor::new(actor, GAUSSIAN, dims, rng, &device);
-        let (hidden, init) = (&config.hidden, config.init);
-        let critics: Vec<_> = (0..2)
-            .map(|_| network::<A>(dims.obs + dims.act, hidden, init, rng, &device))
-            .collect();
-        let value = network::<A>(dims.obs, hidden, init, rng, &device);
         Self {
-            critic_adam: Adam::new(config.lr, &critics),
-            value_adam: Adam::new(config.lr, [&value]),
-            targets: critics.clone(),
             config,
             dims,
+            actor: Actor::new(networks.0, GAUSSIAN, dims, rng, &device),
+            critics: Critics::new(networks.1, 2, dims, rng, &device),
             device,
-            actor,
-            critics,
-            value,
             updates: 0,
             total,
             figures: Figures::new(&["iql.value_loss", "iql.actor_loss", "iql.critic_loss"]),
@@ -186,58 +152,28 @@ impl<A: Compute> Iql<A> {
         );
         let action = state_action.clone().narrow(1, width, self.dims.act);
 
-        let [one, two] = [0, 1].map(|k: usize| self.targets[k].forward(state_action.clone()));
-        let q = one.min_pair(two);
-        let value_loss = self.update_value(state.clone(), q.clone());
-        let u = q - self.value.forward(state.clone());
+        let tau = self.config.expectile;
+        let q = self.critics.lowest_target(&state_action);
+        let target = Tensor::<A, 2>::from_inner(q.clone());
+        let value_loss = self
+            .critics
+            .step_value(state.clone(), |v| expectile(target - v, tau).mean());
+        let u = q - self.critics.value(state.clone());
         let weight = (u * self.config.beta).exp().clamp_max(MOST_WEIGHT);
-        self.actor.scale_lr(cosine(self.updates, self.total));
         let weight = Tensor::<A, 2>::from_inner(weight);
+        self.actor.scale_lr(cosine(self.updates, self.total));
         let actor_loss = self.actor.step(state, action, rng, |log_prob| {
             (weight * log_prob).mean().neg()
         });
-        let y = reward + bootstrap * self.value.forward(next_state) * self.config.discount;
-        let critic_loss = self.update_critics(state_action, y);
-        for (target, critic) in self.targets.iter_mut().zip(&self.critics) {
-            polyak::<A>(target, critic, self.config.target_rate);
-        }
+        let y = reward + bootstrap * self.critics.value(next_state) * self.config.discount;
+        let y = Tensor::<A, 2>::from_inner(y);
+        // The sum over critics of the mean over rows.
+        let critic_loss = self
+            .critics
+            .step(state_action, |q| (q - y).square().sum_dim(1).mean());
+        self.critics.follow();
         self.updates += 1;
         self.figures.set(vec![value_loss, actor_loss, critic_loss]);
-    }
-
-    /// L_V = E[|τ − 1(u < 0)| u²], u = q − V(s).
-    fn update_value(
-        &mut self,
-        state: Tensor<Inner<A>, 2>,
-        q: Tensor<Inner<A>, 2>,
-    ) -> Tensor<Inner<A>, 1> {
-        let value = Mlp::<A>::tracked(&self.value);
-        let u = Tensor::from_inner(q) - value.forward(Tensor::from_inner(state));
-        let loss = expectile(u, self.config.expectile).mean();
-        let mut grads = loss.backward();
-        let grads = value.take_grads(&mut grads);
-        self.value_adam.step::<A>([&mut self.value], grads);
-        loss.inner()
-    }
-
-    /// L_Q = Σ_k E[(y − Q_k(s,a))²].
-    fn update_critics(
-        &mut self,
-        state_action: Tensor<Inner<A>, 2>,
-        y: Tensor<Inner<A>, 2>,
-    ) -> Tensor<Inner<A>, 1> {
-        let (state_action, y) = (Tensor::from_inner(state_action), Tensor::from_inner(y));
-        let critics: Vec<Mlp<A>> = self.critics.iter().map(Mlp::tracked).collect();
-        let [one, two] = [0, 1].map(|k: usize| {
-            let q = critics[k].forward(state_action.clone());
-            (q - y.clone()).square().mean()
-        });
-        let loss = one + two;
-        let mut grads = loss.backward();
-        let take = |q: Mlp<A>| q.take_grads(&mut grads);
-        let grads: Vec<_> = critics.into_iter().flat_map(take).collect();
-        self.critic_adam.step::<A>(&mut self.critics, grads);
-        loss.inner()
     }
 
     /// Changes the number of updates after which the policy's rate is 0.
@@ -258,13 +194,7 @@ impl<A: Compute> Iql<A> {
     /// Writes networks, optimisers and counts.
     pub fn save(&self, state: &mut State) {
         self.actor.save("actor", state);
-        for k in 0..2 {
-            self.critics[k].save(&format!("critic.{k}"), state);
-            self.targets[k].save(&format!("target.{k}"), state);
-        }
-        self.value.save("value", state);
-        self.critic_adam.save("critic.adam", state);
-        self.value_adam.save("value.adam", state);
+        self.critics.save(state);
         state.put_json("iql.updates", &(self.updates, self.total));
         self.figures.save("iql.figures", state);
     }
@@ -272,13 +202,7 @@ impl<A: Compute> Iql<A> {
     /// Reads what [`Iql::save`] wrote.
     pub fn load(&mut self, state: &State) -> Result<(), StateError> {
         self.actor.load("actor", state)?;
-        for k in 0..2 {
-            self.critics[k].load(&format!("critic.{k}"), state)?;
-            self.targets[k].load(&format!("target.{k}"), state)?;
-        }
-        self.value.load("value", state)?;
-        self.critic_adam.load("critic.adam", state)?;
-        self.value_adam.load("value.adam", state)?;
+        self.critics.load(state)?;
         (self.updates, self.total) = state.get_json("iql.updates")?;
         self.figures.load("iql.figures", state, &self.device)
     }
@@ -297,17 +221,20 @@ pub(super) fn expectile<A: Compute>(u: Tensor<A, 2>, tau: f64) -> Tensor<A, 2> {
 pub struct IqlOfflineConfig {
     /// The policy.
     pub actor: ActorConfig,
-    /// Critics and values.
+    /// Critics and V.
+    pub critic: CriticConfig,
+    /// The update.
     pub iql: IqlConfig,
 }
 
 impl IqlOfflineConfig {
     /// Defaults for a task's family and a tier.
     pub fn defaults(setup: &Setup<'_>) -> Self {
-        let iql = IqlConfig::defaults(setup);
+        let (actor, critic) = networks(setup);
         Self {
-            actor: iql.actor(setup),
-            iql,
+            actor,
+            critic,
+            iql: IqlConfig::defaults(setup),
         }
     }
 }
@@ -316,6 +243,7 @@ impl OfflineConfig for IqlOfflineConfig {
     fn validate(&self, _: u64) -> Result<(), ConfigError> {
         Checks::run(|c| {
             self.actor.check(c);
+            self.critic.check(c);
             self.iql.check(c);
         })
     }
@@ -334,7 +262,14 @@ impl OfflineConfig for IqlOfflineConfig {
         let init = &mut Stream::new(b.seed, "init");
         Ok(Box::new(IqlOffline::<A> {
             id,
-            iql: Iql::new(self.iql, &self.actor, b.dims, b.total_steps, init, device),
+            iql: Iql::new(
+                self.iql,
+                (&self.actor, &self.critic),
+                b.dims,
+                b.total_steps,
+                init,
+                device,
+            ),
             memory,
             stream: Stream::new(b.seed, "batch"),
         }))

@@ -3,9 +3,11 @@
 pub mod actor;
 pub mod bc;
 pub mod cpl;
+pub mod critics;
 pub mod data;
 pub mod dppo;
 pub mod dtr;
+pub mod ipl;
 pub mod iql;
 pub mod mr;
 pub mod oppo;

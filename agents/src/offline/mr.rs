@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use super::OfflineData;
 use super::actor::ActorConfig;
-use super::iql::{Iql, IqlConfig};
+use super::critics::CriticConfig;
+use super::iql::{Iql, IqlConfig, networks};
 use super::segments::Passes;
 use super::shared::{Memory, act};
 use crate::algorithm::{Build, OfflineConfig};
@@ -38,7 +39,9 @@ pub struct MrConfig {
     pub reward_offset: f64,
     /// The policy.
     pub actor: ActorConfig,
-    /// Critics and values.
+    /// Critics and V.
+    pub critic: CriticConfig,
+    /// The policy's update.
     pub iql: IqlConfig,
 }
 
@@ -46,7 +49,7 @@ impl MrConfig {
     /// Defaults for a task's family and a tier.
     pub fn defaults(setup: &Setup<'_>) -> Self {
         let full = setup.tier == Tier::Full;
-        let iql = IqlConfig::defaults(setup);
+        let (actor, critic) = networks(setup);
         Self {
             reward: RewardConfig {
                 hidden: if full { vec![256; 3] } else { vec![128; 2] },
@@ -61,8 +64,9 @@ impl MrConfig {
             } else {
                 0.0
             },
-            actor: iql.actor(setup),
-            iql,
+            actor,
+            critic,
+            iql: IqlConfig::defaults(setup),
         }
     }
 }
@@ -82,6 +86,7 @@ impl OfflineConfig for MrConfig {
             self.reward.check(c);
             c.within("reward_offset", self.reward_offset, 0.0, f64::MAX);
             self.actor.check(c);
+            self.critic.check(c);
             self.iql.check(c);
         })
     }
@@ -103,7 +108,14 @@ impl OfflineConfig for MrConfig {
         }
         let init = &mut Stream::new(b.seed, "init");
         let reward = RewardModel::new(self.reward.clone(), b.dims, init, device.clone());
-        let iql = Iql::new(self.iql.clone(), &self.actor, b.dims, 0, init, device);
+        let iql = Iql::new(
+            self.iql.clone(),
+            (&self.actor, &self.critic),
+            b.dims,
+            0,
+            init,
+            device,
+        );
         Ok(Box::new(Mr::<A> {
             id,
             memory: Memory::new(&data, self.iql.scale_observations),

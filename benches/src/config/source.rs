@@ -21,6 +21,8 @@ pub struct Source {
     /// be moved.
     #[serde(default)]
     pub path: String,
+    /// What it is called, for tables; as it calls itself.
+    pub name: String,
     /// Hash of its episodes, and of the answers that are learnt from unless a teacher is asked; filled in
     /// where it is empty, else the dataset must have it.
     pub hash: String,
@@ -219,6 +221,7 @@ impl Source {
             );
         }
         self.hash = hash;
+        self.name.clone_from(&facts.about.name);
         // Of no effect there, so that it must not tell runs apart.
         if let Some(labels) = labels.filter(|l| !l.answers.is_empty()) {
             labels.segment = 0;

@@ -55,7 +55,10 @@ pub fn import(args: &ImportArgs) -> Result<ExitCode> {
                 )
             };
             let out = args.out.as_ref().ok_or_else(wanted)?;
-            let dataset = read(&args.path)?;
+            let mut dataset = read(&args.path)?;
+            if dataset.about.name.is_empty() {
+                dataset.about.name = super::name_of(out);
+            }
             dataset.write(out)?;
             super::info::print(&dataset)?;
             println!("written to {}", out.display());

@@ -27,6 +27,9 @@ pub fn info(args: &InfoArgs) -> Result<ExitCode> {
 pub fn print(dataset: &Dataset) -> Result<()> {
     let (about, t) = (&dataset.about, &dataset.trajectories);
     let mut out = std::io::stdout().lock();
+    if !about.name.is_empty() {
+        write!(out, "{}: ", about.name)?;
+    }
     match (&about.task, about.task_version) {
         (Some(task), Some(version)) => write!(out, "{task}, v{version}")?,
         _ => write!(out, "no task of prefbench")?,

@@ -22,6 +22,9 @@ pub struct MakeArgs {
     /// Folder to write
     #[arg(long)]
     pub out: PathBuf,
+    /// What to call it in tables [default: the folder's name]
+    #[arg(long)]
+    pub name: Option<String>,
     /// What acts, repeatable (equal shares): `random`, `expert` (the task's scripted one), a run's
     /// folder (its deterministic policy), or `replay:` and a run's folder (the episodes of its training,
     /// from the first on)
@@ -130,6 +133,10 @@ fn empty(task: &Task, args: &MakeArgs) -> Dataset {
     }
     Dataset {
         about: About {
+            name: args
+                .name
+                .clone()
+                .unwrap_or_else(|| super::name_of(&args.out)),
             horizon: args.horizon,
             task: Some(task.id.to_owned()),
             task_version: Some(task.version),

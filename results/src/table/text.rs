@@ -31,7 +31,7 @@ impl Table {
     #[must_use]
     pub fn csv(&self) -> String {
         let mut out = format!(
-            "{NAMES},n,seeds,mean,std,iqm,low,high,steps_min,steps_max,feedback_min,feedback_max\n"
+            "{NAMES},n,seeds,mean,std,iqm,low,high,steps_min,steps_max,feedback_min,feedback_max,best\n"
         );
         for row in &self.rows {
             let seeds: Vec<String> = row.seeds.iter().map(u64::to_string).collect();
@@ -58,8 +58,12 @@ impl Table {
             }
             let _ = writeln!(
                 out,
-                ",{},{},{},{}",
-                row.steps.0, row.steps.1, row.feedback.0, row.feedback.1
+                ",{},{},{},{},{}",
+                row.steps.0,
+                row.steps.1,
+                row.feedback.0,
+                row.feedback.1,
+                row.best.map_or_else(String::new, |x| x.to_string())
             );
         }
         out
@@ -102,6 +106,9 @@ impl Table {
                 )
             }),
             column("mean", true, &|row| number(row.mean, row)),
+            column("best", true, &|row| {
+                row.best.map_or_else(String::new, |best| number(best, row))
+            }),
             column("IQM", true, &|row| number(row.iqm, row)),
             column(&interval, true, &|row| {
                 row.interval.map_or_else(dash, |i| {
@@ -112,7 +119,8 @@ impl Table {
             column("feedback", true, &|row| range(row.feedback)),
         ];
         columns.retain(|column| {
-            column.name != "variant" || column.cells.iter().any(|cell| !cell.is_empty())
+            let optional = ["variant", "best"].contains(&&*column.name);
+            !optional || column.cells.iter().any(|cell| !cell.is_empty())
         });
         Grid { columns }
     }
