@@ -64,7 +64,11 @@ impl<B: Mish, C: CheckpointStrategy> Mish for Autodiff<B, C> {
         }
         let x = primitive(x);
         let y = primitive(B::mish(tensor::<B, 2>(x.primitive.clone())));
-        let y = match Activation.prepare::<C>([x.node.clone()]).compute_bound().stateful() {
+        let y = match Activation
+            .prepare::<C>([x.node.clone()])
+            .compute_bound()
+            .stateful()
+        {
             OpsKind::UnTracked(plain) => plain.finish(y),
             OpsKind::Tracked(tracked) => tracked.finish(x.primitive, y),
         };

@@ -80,7 +80,9 @@ impl<B: Backend> Parameters<B> {
     pub fn get<const D: usize>(&self, name: &str) -> Tensor<B, D> {
         let found = self.list.iter().find(|p| p.name == name);
         let found = found.unwrap_or_else(|| panic!("no parameter `{name}`"));
-        let shape: [usize; D] = found.shape[..].try_into().expect("the rank it was added with");
+        let shape: [usize; D] = found.shape[..]
+            .try_into()
+            .expect("the rank it was added with");
         found.value.clone().reshape(shape)
     }
 
@@ -224,7 +226,8 @@ impl<B: Backend> AdamW<B> {
                 let g = g + p.clone() * into_grad;
                 *m = m.clone() * Self::BETA1 + g.clone() * (1.0 - Self::BETA1);
                 *v = v.clone() * Self::BETA2 + g.square() * (1.0 - Self::BETA2);
-                *p = p.clone() * kept - m.clone() * rate / (v.clone().sqrt() / root + Self::EPSILON);
+                *p =
+                    p.clone() * kept - m.clone() * rate / (v.clone().sqrt() / root + Self::EPSILON);
             }
         }
     }

@@ -10,6 +10,7 @@
 //! operation is [`host`]'s; on others the same is done with burn's operations. Dropout's masks are a
 //! function of a seed that the caller draws: never burn's process-wide generator.
 
+mod buffer;
 mod host;
 pub(crate) mod kernels;
 pub mod regression;
@@ -128,7 +129,10 @@ impl Shape {
     /// Names and sizes `[inputs, outputs]` or `[outputs]` of the parameters, in the flat vector's order.
     pub fn parts(&self) -> Vec<(String, Vec<usize>)> {
         let (d, f) = (self.width, self.inner);
-        let mut parts = vec![("in.gain".to_owned(), vec![d]), ("in.bias".to_owned(), vec![d])];
+        let mut parts = vec![
+            ("in.gain".to_owned(), vec![d]),
+            ("in.bias".to_owned(), vec![d]),
+        ];
         for l in 0..self.layers {
             let of_layer: [(&str, &[usize]); 12] = [
                 ("norm1.gain", &[d]),
@@ -282,8 +286,8 @@ impl<B: Backend> Backward<B, 2> for Network {
             w: w.as_slice::<f32>().expect(F32),
             call: &call,
         };
-        let dy = dy.into_data().into_vec::<f32>().expect(F32);
-        let (dx, dw) = host.backward(&seen, dy);
+        let dy = dy.into_data();
+        let (dx, dw) = host.backward(&seen, dy.as_slice::<f32>().expect(F32));
         let [for_x, for_w] = ops.parents;
         if let Some(node) = for_x {
             let dx = Tensor::<B, 3>::from_data(TensorData::new(dx, dims), &device);
@@ -372,15 +376,26 @@ pub(crate) fn plain<B: Backend>(
     let heads = shape.heads;
     let mut forbidden = vec![0.0; batch * heads * tokens * tokens];
     for (at, x) in forbidden.iter_mut().enumerate() {
-        let (b, i, j) = (at / (heads * tokens * tokens), at / tokens % tokens, at % tokens);
+        let (b, i, j) = (
+            at / (heads * tokens * tokens),
+            at / tokens % tokens,
+            at % tokens,
+        );
         let valid = call.valid.as_ref().is_none_or(|v| v[b * tokens + j]);
-        *x = if valid && (j <= i || !shape.causal) { 0.0 } else { f32::MIN };
+        *x = if valid && (j <= i || !shape.causal) {
+            0.0
+        } else {
+            f32::MIN
+        };
     }
     let forbidden = TensorData::new(forbidden, [batch * heads, tokens, tokens]);
     let forbidden = Tensor::<B, 3>::from_data(forbidden, &device);
     let per_head = |x: Tensor<B, 3>, part: usize| {
-        let x = x.narrow(2, part * d, d).reshape([batch, tokens, heads, d / heads]);
-        x.swap_dims(1, 2).reshape([batch * heads, tokens, d / heads])
+        let x = x
+            .narrow(2, part * d, d)
+            .reshape([batch, tokens, heads, d / heads]);
+        x.swap_dims(1, 2)
+            .reshape([batch * heads, tokens, d / heads])
     };
 
     let (gain, bias) = (next(1, d), next(1, d));
@@ -392,18 +407,22 @@ pub(crate) fn plain<B: Backend>(
         let norm2 = [next(1, d), next(1, d)];
         let [expand, expand_bias] = [next(d, shape.inner), next(1, shape.inner)];
         let [shrink, shrink_bias] = [next(shape.inner, d), next(1, d)];
-        let sublayer = |x: Tensor<B, 3>, [gain, bias]: [Tensor<B, 3>; 2], site, f: &dyn Fn(_) -> _| {
-            if shape.norm_first {
-                x.clone() + drop(f(norm(x, gain, bias)), site)
-            } else {
-                norm(x.clone() + drop(f(x), site), gain, bias)
-            }
-        };
+        let sublayer =
+            |x: Tensor<B, 3>, [gain, bias]: [Tensor<B, 3>; 2], site, f: &dyn Fn(_) -> _| {
+                if shape.norm_first {
+                    x.clone() + drop(f(norm(x, gain, bias)), site)
+                } else {
+                    norm(x.clone() + drop(f(x), site), gain, bias)
+                }
+            };
         x = sublayer(x, norm1, 3 * l + 1, &|h: Tensor<B, 3>| {
             let h = h.matmul(qkv.clone()) + qkv_bias.clone();
             let [q, k, v] = [0, 1, 2].map(|part| per_head(h.clone(), part));
             let scores = q.matmul(k.swap_dims(1, 2)) / ((d / heads) as f64).sqrt();
-            let p = drop(activation::softmax(scores + forbidden.clone(), 2), 3 * l + 2);
+            let p = drop(
+                activation::softmax(scores + forbidden.clone(), 2),
+                3 * l + 2,
+            );
             let mixed = p.matmul(v).reshape([batch, heads, tokens, d / heads]);
             let mixed = mixed.swap_dims(1, 2).reshape([batch, tokens, d]);
             mixed.matmul(out.clone()) + out_bias.clone()

@@ -52,7 +52,11 @@ pub fn set<A: Compute>(parameters: &mut Parameters<Inner<A>>, snapshot: &Value) 
     for (name, values) in named(snapshot) {
         let name = format!("p.{name}");
         let shape = state.shape(&name).unwrap();
-        state.put_column(&name, &shape, &values.iter().map(|&v| v as f32).collect::<Vec<_>>());
+        state.put_column(
+            &name,
+            &shape,
+            &values.iter().map(|&v| v as f32).collect::<Vec<_>>(),
+        );
     }
     parameters.load("p", &state).unwrap();
 }
@@ -111,11 +115,21 @@ fn transformers<A: Compute>() {
         let grads = tracked.take_grads(&mut grads);
         // In the order they were added, which is not that of names.
         let theirs = &case["grads"];
-        let names = [("in", "weight"), ("in", "bias"), ("transformer", ""), ("out", "weight"), ("out", "bias")];
+        let names = [
+            ("in", "weight"),
+            ("in", "bias"),
+            ("transformer", ""),
+            ("out", "weight"),
+            ("out", "bias"),
+        ];
         let mut backward = 0.0f64;
         for ((module, part), ours) in names.iter().zip(grads) {
             let theirs = &theirs[module];
-            let theirs = if part.is_empty() { theirs } else { &theirs[part] };
+            let theirs = if part.is_empty() {
+                theirs
+            } else {
+                &theirs[part]
+            };
             backward = backward.max(close(module, &read(ours), &f64s(theirs)));
         }
         let loss = model.step(batch, &x, &y, &call);
@@ -272,7 +286,11 @@ fn dppo_policy<A: Compute>() {
     let loss = contrast(d, number("lambda"), number("temperature"));
     let grads = loss.backward();
     close("loss", &read(loss), &[number("loss")]);
-    let error = close("gradient", &read(mu.grad(&grads).unwrap()), &f64s(&case["grad"]));
+    let error = close(
+        "gradient",
+        &read(mu.grad(&grads).unwrap()),
+        &f64s(&case["grad"]),
+    );
     println!("dppo: gradient {error:.1e}");
 }
 
@@ -301,7 +319,11 @@ fn oppo_update<A: Compute>() {
     models.imitate(windows::<A>(&case["windows"]), f32s(&case["noise"]), rng);
     let (from, to) = (&initial["encoder"], &case["imitated"]["encoder"]);
     let encoder = changed::<A>(&models.encoder, from, to);
-    let policy = changed::<A>(&models.policy, &initial["policy"], &case["imitated"]["policy"]);
+    let policy = changed::<A>(
+        &models.policy,
+        &initial["policy"],
+        &case["imitated"]["policy"],
+    );
     let label = |y: f64| match y {
         0.0 => Label::Left,
         1.0 => Label::Right,
@@ -319,10 +341,18 @@ fn oppo_update<A: Compute>() {
         action: Tensor::cat(vec![left.action, right.action], 0),
     };
     models.prefer(both, &labels, rng);
-    let names = [("oppo.him_loss", "him"), ("oppo.preference_loss", "pm"), ("oppo.norm", "norm")];
+    let names = [
+        ("oppo.him_loss", "him"),
+        ("oppo.preference_loss", "pm"),
+        ("oppo.norm", "norm"),
+    ];
     agree(&models.metrics(), case, &names);
     let again = changed::<A>(&models.encoder, from, &case["after"]["encoder"]);
-    let context = changed::<A>(&models.context, &initial["context"], &case["after"]["context"]);
+    let context = changed::<A>(
+        &models.context,
+        &initial["context"],
+        &case["after"]["context"],
+    );
     println!("oppo: encoder {encoder:.1e}, {again:.1e}, policy {policy:.1e}, z* {context:.1e}");
 }
 
@@ -344,7 +374,12 @@ fn dtr_update<A: Compute>() {
         };
         let device = A::Device::default();
         let mut dtr = Dtr::<A>::new(config, DIMS, &mut Stream::new(0, "init"), device.clone());
-        let mut nets = [&mut dtr.policy, &mut dtr.averaged, &mut dtr.critics, &mut dtr.targets];
+        let mut nets = [
+            &mut dtr.policy,
+            &mut dtr.averaged,
+            &mut dtr.critics,
+            &mut dtr.targets,
+        ];
         let names = ["policy", "averaged", "critic", "target"];
         for (net, name) in nets.iter_mut().zip(names) {
             set::<A>(net, &case["initial"][name]);
@@ -365,7 +400,11 @@ fn dtr_update<A: Compute>() {
         let seed = (0..).find(picks).unwrap();
         dtr.update(&batch, 10, &mut Stream::new(seed, "batch"));
         let figures = dtr.figures.metrics();
-        let losses = [("dtr.critic_loss", "critic_loss"), ("dtr.loss", "loss"), ("dtr.q_loss", "q_loss")];
+        let losses = [
+            ("dtr.critic_loss", "critic_loss"),
+            ("dtr.loss", "loss"),
+            ("dtr.q_loss", "q_loss"),
+        ];
         agree(&figures, case, &losses);
         let nets = [&dtr.policy, &dtr.averaged, &dtr.critics, &dtr.targets];
         for (net, name) in nets.into_iter().zip(names) {
@@ -379,6 +418,11 @@ fn dtr_update<A: Compute>() {
 fn rewards_are_normalised_member_by_member() {
     let fixture = fixture();
     let case = &fixture["normalisation"];
-    let members = case["members"].as_array().unwrap().iter().map(f32s).collect();
+    let members = case["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(f32s)
+        .collect();
     close("mean", &wide(&normalised(members)), &f64s(&case["mean"]));
 }

@@ -159,7 +159,9 @@ pub(crate) fn contrast<A: Compute>(d: Tensor<A, 2>, lambda: f64, temperature: f6
     let d = d / temperature;
     // Row i, column j: λ d_j − d_i.
     let margin = (d.clone() * lambda).transpose() - d;
-    let above: Vec<f32> = (0..n * n).map(|at| f32::from(u8::from(at / n < at % n))).collect();
+    let above: Vec<f32> = (0..n * n)
+        .map(|at| f32::from(u8::from(at / n < at % n)))
+        .collect();
     let above = burn::tensor::TensorData::new(above, [n, n]);
     let above = Tensor::<A, 2>::from_data(above, &margin.device());
     (log_sigmoid(margin) * above).sum().neg() / (n * (n - 1) / 2) as f64
@@ -192,7 +194,11 @@ impl<A: Compute> Dppo<A> {
         for k in 0..2 * size {
             let end = if k < size {
                 let pair = answers[rng.below(answers.len())].pair;
-                let segment = if rng.chance(0.5) { pair.left } else { pair.right };
+                let segment = if rng.chance(0.5) {
+                    pair.left
+                } else {
+                    pair.right
+                };
                 let span = Span::of(t, segment, 1);
                 span.start + span.len - 1
             } else {
@@ -210,7 +216,13 @@ impl<A: Compute> Dppo<A> {
     fn learn_predictor(&mut self) -> Result<(), LearnError> {
         let len = self.data.segment_len()?;
         let pass = (&mut self.passes, self.config.preference.batch);
-        let (sides, y) = answers::<A>(&self.data, &self.memory, pass, &mut self.stream, &self.device)?;
+        let (sides, y) = answers::<A>(
+            &self.data,
+            &self.memory,
+            pass,
+            &mut self.stream,
+            &self.device,
+        )?;
         let smooth = (self.config.smoothness > 0.0).then(|| {
             let alike = self.alike(sides[0].frame.batch.div_ceil(2), len);
             let windows = alike.map(|spans| self.windows(&spans, len));
@@ -221,7 +233,9 @@ impl<A: Compute> Dppo<A> {
             let t = self.data.trajectories();
             let ends: Vec<Span> = (0..t.len()).map(|i| Span::until(t, i, len, 1)).collect();
             for chunk in ends.chunks(CHUNK) {
-                let scores = self.model.scores(&self.model.parameters, self.windows(chunk, len), None);
+                let scores =
+                    self.model
+                        .scores(&self.model.parameters, self.windows(chunk, len), None);
                 self.scores.extend(scores.into_data().iter::<f32>());
             }
         }
@@ -248,7 +262,10 @@ impl<A: Compute> Learner for Dppo<A> {
         let w = self.windows(&spans, len);
         let (n, (mask, _)) = (ends.len(), w.frame.mask::<A>(&self.device));
         let rows = n * len;
-        let (state, action) = (w.state.reshape([rows, t.obs_dim()]), w.action.reshape([rows, t.act_dim()]));
+        let (state, action) = (
+            w.state.reshape([rows, t.obs_dim()]),
+            w.action.reshape([rows, t.act_dim()]),
+        );
         let (lambda, temperature) = (self.config.lambda, self.config.temperature);
         let mut mean = None;
         let loss = |log_prob: Tensor<A, 2>| {
@@ -257,7 +274,8 @@ impl<A: Compute> Learner for Dppo<A> {
             contrast(d, lambda, temperature)
         };
         let loss = self.actor.step(state, action, &mut self.stream, loss);
-        self.figures.set([Some(loss), mean].into_iter().flatten().collect());
+        self.figures
+            .set([Some(loss), mean].into_iter().flatten().collect());
         Ok(())
     }
 

@@ -141,7 +141,11 @@ impl OfflineConfig for DtrConfig {
             c.positive("lr", self.lr);
             c.within("weight_decay", self.weight_decay, 0.0, 1.0);
             c.positive("clip", self.clip);
-            c.at_least("critic_hidden (number of layers)", self.critic_hidden.len(), 1);
+            c.at_least(
+                "critic_hidden (number of layers)",
+                self.critic_hidden.len(),
+                1,
+            );
             for &width in &self.critic_hidden {
                 c.at_least("critic_hidden", width, 1);
             }
@@ -225,7 +229,9 @@ impl<A: Compute> DtrLearner<A> {
         let windows = Windows::of(t, &spans, steps, &self.scale, device);
         let scale = self.policy.config.return_scale as f32;
         let column = |values: &dyn Fn(usize) -> f32| {
-            windows.frame.gather(&spans, 1, device, |i, rows| rows.push(values(i)))
+            windows
+                .frame
+                .gather(&spans, 1, device, |i, rows| rows.push(values(i)))
         };
         let to_go = column(&|i| to_go[i] / scale);
         let reward: Tensor<Inner<A>, 3> = column(&|i| rewards[i]);
@@ -269,7 +275,8 @@ impl<A: Compute> Learner for DtrLearner<A> {
     fn update(&mut self) -> Result<(), LearnError> {
         self.data.need_transitions()?;
         if !self.stage.done() {
-            self.stage.step(&self.data, &self.replay, &mut self.stream)?;
+            self.stage
+                .step(&self.data, &self.replay, &mut self.stream)?;
             if self.stage.done() {
                 let rewards = normalised(self.stage.model.opinions_of_all(&self.replay));
                 self.replay.rewards_mut().copy_from_slice(&rewards);

@@ -222,9 +222,15 @@ impl<A: Compute> Oppo<A> {
         let inputs = vec![w.state.clone(), w.action.clone()];
         let y = self.encoder_trunk.forward(p, inputs, &w.frame, dropout);
         let (n, steps) = (w.frame.batch, w.frame.steps);
-        let mask = w.frame.mask::<B>(&p.device().clone()).0.reshape([n, steps, 1]);
+        let mask = w
+            .frame
+            .mask::<B>(&p.device().clone())
+            .0
+            .reshape([n, steps, 1]);
         let y = y.sum_dim(2).reshape([n, steps, self.config.encoder.width]);
-        let sum = (y * mask).sum_dim(1).reshape([n, self.config.encoder.width]);
+        let sum = (y * mask)
+            .sum_dim(1)
+            .reshape([n, self.config.encoder.width]);
         p.linear("z", sum)
     }
 
@@ -236,7 +242,9 @@ impl<A: Compute> Oppo<A> {
         w: &Windows<B>,
         dropout: Option<u64>,
     ) -> [Tensor<B, 2>; 2] {
-        let z = z.reshape([w.frame.batch, 1, self.config.z]).repeat_dim(1, w.frame.steps);
+        let z = z
+            .reshape([w.frame.batch, 1, self.config.z])
+            .repeat_dim(1, w.frame.steps);
         let inputs = vec![z, w.state.clone(), w.action.clone()];
         let y = self.policy_trunk.forward(p, inputs, &w.frame, dropout);
         let state = p.linear("predict_state", tokens(&y, 2));
@@ -281,8 +289,10 @@ impl<A: Compute> Oppo<A> {
         clip(&mut of_policy, self.config.clip);
         // The policy's rate rises with its own steps, which are every other.
         let risen = ((self.steps / 2 + 1) as f64 / self.config.warmup as f64).min(1.0);
-        self.encoder_adam.step::<A>(&mut self.encoder, of_encoder, self.config.lr);
-        self.policy_adam.step::<A>(&mut self.policy, of_policy, self.config.lr * risen);
+        self.encoder_adam
+            .step::<A>(&mut self.encoder, of_encoder, self.config.lr);
+        self.policy_adam
+            .step::<A>(&mut self.policy, of_policy, self.config.lr * risen);
     }
 
     /// Steps 2 and 3 of the update, on both segments of each answer.
@@ -302,8 +312,10 @@ impl<A: Compute> Oppo<A> {
         let mut grads = loss.backward();
         let mut grads = encoder.take_grads(&mut grads);
         clip(&mut grads, self.config.clip);
-        self.encoder_adam.step::<A>(&mut self.encoder, grads, self.config.lr);
-        self.figures.set(vec![him.inner(), preference.inner(), norm.inner()]);
+        self.encoder_adam
+            .step::<A>(&mut self.encoder, grads, self.config.lr);
+        self.figures
+            .set(vec![him.inner(), preference.inner(), norm.inner()]);
 
         let encoder = Parameters::<A>::frozen(&self.encoder);
         let z = self.encode(&encoder, &w, self.dropout(rng));
@@ -311,7 +323,8 @@ impl<A: Compute> Oppo<A> {
         let loss = triplet(context.get::<2>("z"), z, labels);
         let mut grads = loss.backward();
         let grads = context.take_grads(&mut grads);
-        self.context_adam.step::<A>(&mut self.context, grads, self.config.z_lr);
+        self.context_adam
+            .step::<A>(&mut self.context, grads, self.config.z_lr);
         self.steps += 1;
     }
 
@@ -395,7 +408,9 @@ impl<A: Compute> Learner for OppoLearner<A> {
             noise.iter_mut().for_each(|x| *x *= m.config.noise as f32);
             m.imitate(w, noise, &mut self.stream);
         }
-        let chosen = self.passes.batch(answers.len(), size.div_ceil(2), &mut self.stream);
+        let chosen = self
+            .passes
+            .batch(answers.len(), size.div_ceil(2), &mut self.stream);
         let chosen: Vec<Preference> = chosen.iter().map(|&i| answers[i]).collect();
         let left = chosen.iter().map(|p| p.pair.left);
         let sides = left.chain(chosen.iter().map(|p| p.pair.right));

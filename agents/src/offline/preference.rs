@@ -149,7 +149,11 @@ impl<A: Compute> PreferenceModel<A> {
             parameters,
             steps: 0,
             total: 1,
-            figures: Figures::new(&["preference.loss", "preference.accuracy", "preference.smooth"]),
+            figures: Figures::new(&[
+                "preference.loss",
+                "preference.accuracy",
+                "preference.smooth",
+            ]),
         }
     }
 
@@ -162,7 +166,9 @@ impl<A: Compute> PreferenceModel<A> {
     ) -> [Tensor<B, 2>; 2] {
         let frame = w.frame;
         let (n, steps) = (frame.batch, frame.steps);
-        let y = self.trunk.forward(p, vec![w.action, w.state], &frame, dropout);
+        let y = self
+            .trunk
+            .forward(p, vec![w.action, w.state], &frame, dropout);
         let x = tokens(&y, 1);
         match self.head {
             Head::Perceptron => {

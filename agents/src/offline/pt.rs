@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use super::OfflineData;
 use super::actor::ActorConfig;
-use super::iql::{Iql, IqlConfig};
+use super::critics::CriticConfig;
+use super::iql::{Iql, IqlConfig, networks};
 use super::preference::{Head, PreferenceConfig, PreferenceModel};
 use super::reward_stage::need_steps;
 use super::segments::{Passes, targets};
@@ -50,14 +51,16 @@ pub struct PtConfig {
     pub reward_offset: f64,
     /// The policy.
     pub actor: ActorConfig,
-    /// Critics and values.
+    /// Critics and V.
+    pub critic: CriticConfig,
+    /// The policy's update.
     pub iql: IqlConfig,
 }
 
 impl PtConfig {
     /// Defaults for a task's family and a tier.
     pub fn defaults(setup: &Setup<'_>) -> Self {
-        let iql = IqlConfig::defaults(setup);
+        let (actor, critic) = networks(setup);
         let (full, smoke) = (setup.tier == Tier::Full, setup.tier == Tier::Smoke);
         let gymnasium = setup.family == "gymnasium";
         Self {
@@ -65,8 +68,9 @@ impl PtConfig {
             attention: true,
             segment: 100,
             reward_offset: if gymnasium { 0.5 } else { 0.0 },
-            actor: iql.actor(setup),
-            iql,
+            actor,
+            critic,
+            iql: IqlConfig::defaults(setup),
         }
     }
 }
@@ -78,6 +82,7 @@ impl OfflineConfig for PtConfig {
             c.at_least("segment", self.segment, 1);
             c.within("reward_offset", self.reward_offset, 0.0, f64::MAX);
             self.actor.check(c);
+            self.critic.check(c);
             self.iql.check(c);
         })
     }
@@ -101,7 +106,15 @@ impl OfflineConfig for PtConfig {
         let mut model = PreferenceModel::new(self.preference.clone(), head, sizes, init, &device);
         model.total = steps as u64;
         let policy_steps = b.total_steps - steps as u64;
-        let iql = Iql::new(self.iql.clone(), &self.actor, b.dims, policy_steps, init, device.clone());
+        let nets = (&self.actor, &self.critic);
+        let iql = Iql::new(
+            self.iql.clone(),
+            nets,
+            b.dims,
+            policy_steps,
+            init,
+            device.clone(),
+        );
         Ok(Box::new(Pt::<A> {
             id,
             memory: Memory::new(&data, self.iql.scale_observations),
@@ -171,7 +184,13 @@ pub(super) fn answers<A: Compute>(
 impl<A: Compute> Pt<A> {
     fn learn_reward(&mut self) -> Result<(), LearnError> {
         let pass = (&mut self.passes, self.config.preference.batch);
-        let (sides, y) = answers::<A>(&self.data, &self.memory, pass, &mut self.stream, &self.device)?;
+        let (sides, y) = answers::<A>(
+            &self.data,
+            &self.memory,
+            pass,
+            &mut self.stream,
+            &self.device,
+        )?;
         self.model.step(sides, y, None, &mut self.stream);
         if self.model.done() {
             self.relabel(self.data.segment_len()?);

@@ -83,7 +83,10 @@ impl<A: Compute> RewardStage<A> {
         rng: &mut Stream,
         device: &A::Device,
     ) -> Result<Self, ConfigError> {
-        need_steps(total, config.epochs * data.preferences().len().div_ceil(config.batch))?;
+        need_steps(
+            total,
+            config.epochs * data.preferences().len().div_ceil(config.batch),
+        )?;
         Ok(Self {
             model: RewardModel::new(config.clone(), data.dims(), rng, device.clone()),
             progress: Progress {

@@ -44,7 +44,9 @@ impl Span {
 
     /// At most `most` transitions up to `i`, within its episode; time starts at `time`.
     pub fn until(t: &Trajectories, i: usize, most: usize, time: usize) -> Self {
-        let start = t.episodes()[t.episode_of(i)].start.max((i + 1).saturating_sub(most));
+        let start = t.episodes()[t.episode_of(i)]
+            .start
+            .max((i + 1).saturating_sub(most));
         Self {
             start,
             len: i + 1 - start,
@@ -92,7 +94,10 @@ impl Frame {
             Some(valid) => valid.iter().map(|&v| f32::from(u8::from(v))).collect(),
         };
         let count = values.iter().map(|&v| f64::from(v)).sum();
-        (Tensor::from_data(TensorData::new(values, [all, 1]), device), count)
+        (
+            Tensor::from_data(TensorData::new(values, [all, 1]), device),
+            count,
+        )
     }
 
     /// Rows of `width` numbers a step, padded with 0; `row` appends that of a transition.
@@ -108,7 +113,10 @@ impl Frame {
             rows.resize(rows.len() + (self.steps - span.len) * width, 0.0);
             (span.start..span.start + span.len).for_each(|i| row(i, &mut rows));
         }
-        Tensor::from_data(TensorData::new(rows, [self.batch, self.steps, width]), device)
+        Tensor::from_data(
+            TensorData::new(rows, [self.batch, self.steps, width]),
+            device,
+        )
     }
 }
 
@@ -235,7 +243,11 @@ impl Trunk {
     ) -> Tensor<B, 4> {
         let (name, d, kinds) = (self.name, self.shape.width, self.kinds.len());
         let (batch, steps) = (frame.batch, frame.steps);
-        let times: Vec<i64> = frame.time.iter().map(|&t| t.min(self.times - 1) as i64).collect();
+        let times: Vec<i64> = frame
+            .time
+            .iter()
+            .map(|&t| t.min(self.times - 1) as i64)
+            .collect();
         let times = TensorData::new(times, [batch * steps]);
         let times = Tensor::<B, 1, Int>::from_data(times, p.device());
         let time = p.get::<2>(&format!("{name}.time")).select(0, times);
@@ -245,7 +257,11 @@ impl Trunk {
             p.linear(&format!("{name}.{kind}"), x) + time.clone()
         });
         let tokens = Tensor::stack::<3>(tokens.collect(), 1).reshape([batch, steps * kinds, d]);
-        let each = |v: &Vec<bool>| v.iter().flat_map(|&v| std::iter::repeat_n(v, kinds)).collect();
+        let each = |v: &Vec<bool>| {
+            v.iter()
+                .flat_map(|&v| std::iter::repeat_n(v, kinds))
+                .collect()
+        };
         let call = Call {
             valid: frame.valid.as_ref().map(each),
             dropout,
@@ -288,12 +304,7 @@ impl History {
     }
 
     /// `copies` windows of it; the action of now is 0.
-    pub fn windows<B: Backend>(
-        &self,
-        copies: usize,
-        act: usize,
-        device: &B::Device,
-    ) -> Windows<B> {
+    pub fn windows<B: Backend>(&self, copies: usize, act: usize, device: &B::Device) -> Windows<B> {
         let steps = self.states.len();
         let span = Span {
             start: 0,
@@ -303,7 +314,9 @@ impl History {
         let spans = vec![span; copies];
         let frame = Frame::new(&spans, steps);
         let width = self.states[0].len();
-        let state = frame.gather(&spans, width, device, |i, rows| rows.extend(&self.states[i]));
+        let state = frame.gather(&spans, width, device, |i, rows| {
+            rows.extend(&self.states[i])
+        });
         let action = frame.gather(&spans, act, device, |i, rows| match self.actions.get(i) {
             Some(action) => rows.extend(action),
             None => rows.resize(rows.len() + act, 0.0),

@@ -4,11 +4,11 @@
 //! sublayer is its products with one pass between them, attention goes sequence by sequence and head by
 //! head through the cache, and all gradients are added into one vector.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use pulp::Arch;
 
+use super::buffer::Buffer;
 use super::kernels::{self, Dropout, Matrix, Stats, matmul};
 use super::{Act, Call, Shape};
 
@@ -46,8 +46,8 @@ impl Places {
 /// What the backward pass needs of a sublayer: its input, and the input of its norm.
 #[derive(Clone, Debug, Default)]
 struct Kept {
-    h: Vec<f32>,
-    normed: Vec<f32>,
+    h: Buffer,
+    normed: Buffer,
     stats: Stats,
 }
 
@@ -55,23 +55,23 @@ struct Kept {
 #[derive(Clone, Debug, Default)]
 struct Layer {
     first: Kept,
-    qkv: Vec<f32>,
+    qkv: Buffer,
     /// Attention before dropout, `[batch, heads, tokens, tokens]`.
-    p: Vec<f32>,
-    mixed: Vec<f32>,
+    p: Buffer,
+    mixed: Buffer,
     second: Kept,
     /// Before the activation; empty if it is a ReLU.
-    z: Vec<f32>,
-    a: Vec<f32>,
+    z: Buffer,
+    a: Buffer,
 }
 
 /// What the backward pass needs.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    x: Vec<f32>,
+    x: Buffer,
     stats: Stats,
     layers: Vec<Layer>,
-    last: Vec<f32>,
+    last: Buffer,
     last_stats: Stats,
 }
 
@@ -82,11 +82,6 @@ pub struct Host<'a> {
     pub tokens: usize,
     pub w: &'a [f32],
     pub call: &'a Call,
-}
-
-/// Numbers to be overwritten.
-fn space(n: usize) -> Vec<f32> {
-    vec![0.0; n]
 }
 
 impl Host<'_> {
@@ -100,10 +95,10 @@ impl Host<'_> {
     }
 
     /// y = x·w + b is begun: the product alone.
-    fn product(&self, x: &[f32], [weight, bias]: &[Range<usize>; 2]) -> Vec<f32> {
+    fn product(&self, x: &[f32], [weight, bias]: &[Range<usize>; 2]) -> Buffer {
         let (n, wide) = (self.rows(), bias.len());
         let deep = weight.len() / wide;
-        let mut y = space(n * wide);
+        let mut y = Buffer::space(n * wide);
         matmul(
             (n, deep, wide),
             (&mut y, Matrix::rows(wide)),
@@ -121,7 +116,7 @@ impl Host<'_> {
         (x, dy): (&[f32], &[f32]),
         [weight, bias]: &[Range<usize>; 2],
         dw: &mut [f32],
-    ) -> Vec<f32> {
+    ) -> Buffer {
         let (n, wide) = (self.rows(), bias.len());
         let deep = weight.len() / wide;
         matmul(
@@ -133,7 +128,7 @@ impl Host<'_> {
             true,
         );
         kernels::add_rows(dy, &mut dw[bias.clone()]);
-        let mut dx = space(n * deep);
+        let mut dx = Buffer::space(n * deep);
         matmul(
             (n, wide, deep),
             (&mut dx, Matrix::rows(deep)),
@@ -145,8 +140,8 @@ impl Host<'_> {
         dx
     }
 
-    fn norm(&self, x: &[f32], gain: &Range<usize>, bias: &Range<usize>) -> (Vec<f32>, Stats) {
-        let mut y = space(x.len());
+    fn norm(&self, x: &[f32], gain: &Range<usize>, bias: &Range<usize>) -> (Buffer, Stats) {
+        let mut y = Buffer::space(x.len());
         let [gain, bias] = [gain, bias].map(|place| &self.w[place.clone()]);
         let stats = kernels::layer_norm(x, gain, bias, &mut y);
         (y, stats)
@@ -168,11 +163,11 @@ impl Host<'_> {
     /// x + dropout(f(norm(x))), or norm(x + dropout(f(x))) where norms come last.
     fn sublayer(
         &self,
-        x: Vec<f32>,
+        x: Buffer,
         [gain, bias]: [&Range<usize>; 2],
         site: usize,
-        f: impl FnOnce(&[f32]) -> Vec<f32>,
-    ) -> (Vec<f32>, Kept) {
+        f: impl FnOnce(&[f32]) -> Buffer,
+    ) -> (Buffer, Kept) {
         let branch = |h: &[f32]| {
             let mut y = f(h);
             if let Some(dropout) = self.dropout(site) {
@@ -204,26 +199,28 @@ impl Host<'_> {
 
     fn sublayer_backward(
         &self,
-        dy: Vec<f32>,
+        dy: Buffer,
         kept: &Kept,
         norm: [&Range<usize>; 2],
         site: usize,
         dw: &mut [f32],
-        f: impl FnOnce(&[f32], &mut [f32]) -> Vec<f32>,
-    ) -> Vec<f32> {
+        f: impl FnOnce(&[f32], &mut [f32]) -> Buffer,
+    ) -> Buffer {
         let seen = (&kept.normed[..], &kept.stats);
         let mut dx = dy;
         if !self.shape.norm_first {
-            let mut ds = vec![0.0; dx.len()];
+            let mut ds = Buffer::zeros(dx.len());
             self.norm_backward(seen, norm, (&dx, &mut ds), dw);
             dx = ds;
         }
-        let mut branch = Cow::Borrowed(&dx[..]);
-        if let Some(dropout) = self.dropout(site) {
-            dropout.apply(branch.to_mut(), 0);
-        }
-        let dh = f(&branch, dw);
-        drop(branch);
+        let dh = match self.dropout(site) {
+            None => f(&dx, dw),
+            Some(dropout) => {
+                let mut branch = dx.clone();
+                dropout.apply(&mut branch, 0);
+                f(&branch, dw)
+            }
+        };
         if self.shape.norm_first {
             self.norm_backward(seen, norm, (&dh, &mut dx), dw);
         } else {
@@ -247,7 +244,7 @@ impl Host<'_> {
                 layers.push(layer);
             }
         }
-        let (mut last, mut last_stats) = (Vec::new(), Stats::new());
+        let (mut last, mut last_stats) = (Buffer::default(), Stats::new());
         if self.shape.norm_first {
             let end = self.w.len();
             last = y;
@@ -255,16 +252,16 @@ impl Host<'_> {
             (y, last_stats) = self.norm(&last, &(end - 2 * width..end - width), &place);
         }
         let seen = keep.then(|| Seen {
-            x: x.to_vec(),
+            x: Buffer::of(x),
             stats,
             layers,
             last,
             last_stats,
         });
-        (y, seen)
+        (y.into_vec(), seen)
     }
 
-    fn layer(&self, x: Vec<f32>, l: usize) -> (Vec<f32>, Layer) {
+    fn layer(&self, x: Buffer, l: usize) -> (Buffer, Layer) {
         let places = Places::of(self.shape, l);
         let [n0, n1, n2, n3] = &places.norm;
         let mut kept = Layer::default();
@@ -285,7 +282,7 @@ impl Host<'_> {
                     kept.a = z;
                 }
                 Act::Gelu => {
-                    kept.a = space(z.len());
+                    kept.a = Buffer::space(z.len());
                     kernels::gelu(&mut z, bias(&places.expand), &mut kept.a);
                     kept.z = z;
                 }
@@ -307,7 +304,11 @@ impl Host<'_> {
 
     /// Keys that token `i` may attend to come first.
     fn keys(&self, i: usize) -> usize {
-        if self.shape.causal { i + 1 } else { self.tokens }
+        if self.shape.causal {
+            i + 1
+        } else {
+            self.tokens
+        }
     }
 
     fn attend(&self, kept: &mut Layer, site: usize) {
@@ -315,21 +316,31 @@ impl Host<'_> {
         let each = d / heads;
         let scale = 1.0 / (each as f32).sqrt();
         let dropout = self.dropout(site);
-        kept.p = space(self.batch * heads * t * t);
-        kept.mixed = space(self.rows() * d);
-        let mut dropped = space(if dropout.is_some() { t * t } else { 0 });
+        kept.p = Buffer::space(self.batch * heads * t * t);
+        kept.mixed = Buffer::space(self.rows() * d);
+        let mut dropped = Buffer::space(if dropout.is_some() { t * t } else { 0 });
         for (at, p) in kept.p.chunks_exact_mut(t * t).enumerate() {
             let (b, head) = (at / heads, at % heads);
             let [q, k, v] = self.heads(b, head);
             let qkv = &kept.qkv[..];
             let square = Matrix::rows(t);
-            matmul((t, each, t), (p, square), (qkv, q), (qkv, k.t()), scale, false);
+            matmul(
+                (t, each, t),
+                (p, square),
+                (qkv, q),
+                (qkv, k.t()),
+                scale,
+                false,
+            );
             let allowed = self.call.valid.as_deref().map(|v| &v[b * t..][..t]);
-            Arch::new().dispatch(|| {
-                for (i, row) in p.chunks_exact_mut(t).enumerate() {
-                    kernels::softmax(row, self.keys(i), allowed);
-                }
-            });
+            Arch::new().dispatch(
+                #[inline(always)]
+                || {
+                    for (i, row) in p.chunks_exact_mut(t).enumerate() {
+                        kernels::softmax(row, self.keys(i), allowed);
+                    }
+                },
+            );
             let p = match dropout {
                 None => &*p,
                 Some(dropout) => {
@@ -345,50 +356,81 @@ impl Host<'_> {
     }
 
     /// The gradient by queries, keys and values of a loss whose gradient by the mixed values is `dy`.
-    fn attend_backward(&self, kept: &Layer, dy: &[f32], site: usize) -> Vec<f32> {
+    fn attend_backward(&self, kept: &Layer, dy: &[f32], site: usize) -> Buffer {
         let (d, t, heads) = (self.shape.width, self.tokens, self.shape.heads);
         let each = d / heads;
         let scale = 1.0 / (each as f32).sqrt();
         let dropout = self.dropout(site);
-        let mut out = space(self.rows() * 3 * d);
-        let (mut dp, mut dropped) = (space(t * t), Vec::new());
+        let mut out = Buffer::space(self.rows() * 3 * d);
+        let (mut dp, mut dropped) = (Buffer::space(t * t), Buffer::space(t * t));
         for (at, p) in kept.p.chunks_exact(t * t).enumerate() {
             let (b, head) = (at / heads, at % heads);
             let [q, k, v] = self.heads(b, head);
             let (qkv, square) = (&kept.qkv[..], Matrix::rows(t));
             let from = Matrix::at(b * t * d + head * each, d);
-            matmul((t, each, t), (&mut dp, square), (dy, from), (qkv, v.t()), 1.0, false);
+            matmul(
+                (t, each, t),
+                (&mut dp, square),
+                (dy, from),
+                (qkv, v.t()),
+                1.0,
+                false,
+            );
             let mixing = match dropout {
                 None => p,
                 Some(dropout) => {
                     dropout.apply(&mut dp, at * t * t);
-                    dropped.clear();
-                    dropped.extend_from_slice(p);
+                    dropped.copy_from_slice(p);
                     dropout.apply(&mut dropped, at * t * t);
                     &dropped
                 }
             };
-            matmul((t, t, each), (&mut out, v), (mixing, square.t()), (dy, from), 1.0, false);
-            Arch::new().dispatch(|| {
-                for (i, (p, dp)) in p.chunks_exact(t).zip(dp.chunks_exact_mut(t)).enumerate() {
-                    let keys = self.keys(i);
-                    kernels::softmax_backward(&p[..keys], dp);
-                    dp[keys..].fill(0.0);
-                }
-            });
-            matmul((t, t, each), (&mut out, q), (&dp, square), (qkv, k), scale, false);
-            matmul((t, t, each), (&mut out, k), (&dp, square.t()), (qkv, q), scale, false);
+            matmul(
+                (t, t, each),
+                (&mut out, v),
+                (mixing, square.t()),
+                (dy, from),
+                1.0,
+                false,
+            );
+            Arch::new().dispatch(
+                #[inline(always)]
+                || {
+                    for (i, (p, dp)) in p.chunks_exact(t).zip(dp.chunks_exact_mut(t)).enumerate() {
+                        let keys = self.keys(i);
+                        kernels::softmax_backward(&p[..keys], dp);
+                        dp[keys..].fill(0.0);
+                    }
+                },
+            );
+            matmul(
+                (t, t, each),
+                (&mut out, q),
+                (&dp, square),
+                (qkv, k),
+                scale,
+                false,
+            );
+            matmul(
+                (t, t, each),
+                (&mut out, k),
+                (&dp, square.t()),
+                (qkv, q),
+                scale,
+                false,
+            );
         }
         out
     }
 
     /// The gradients by x and by all parameters of a loss whose gradient by the output is `dy`.
-    pub fn backward(&self, seen: &Seen, mut dy: Vec<f32>) -> (Vec<f32>, Vec<f32>) {
+    pub fn backward(&self, seen: &Seen, dy: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let (width, end) = (self.shape.width, self.w.len());
         let mut dw = vec![0.0; end];
+        let mut dy = Buffer::of(dy);
         if self.shape.norm_first {
             let norm = [&(end - 2 * width..end - width), &(end - width..end)];
-            let mut dx = vec![0.0; dy.len()];
+            let mut dx = Buffer::zeros(dy.len());
             let last = (&seen.last[..], &seen.last_stats);
             self.norm_backward(last, norm, (&dy, &mut dx), &mut dw);
             dy = dx;
@@ -405,7 +447,7 @@ impl Host<'_> {
         (dx, dw)
     }
 
-    fn layer_backward(&self, dy: Vec<f32>, kept: &Layer, l: usize, dw: &mut [f32]) -> Vec<f32> {
+    fn layer_backward(&self, dy: Buffer, kept: &Layer, l: usize, dw: &mut [f32]) -> Buffer {
         let places = Places::of(self.shape, l);
         let [n0, n1, n2, n3] = &places.norm;
         let second = |dy: &[f32], dw: &mut [f32]| {

@@ -111,17 +111,20 @@ pub type Stats = Vec<(f32, f32)>;
 pub fn layer_norm(x: &[f32], gain: &[f32], bias: &[f32], y: &mut [f32]) -> Stats {
     let width = gain.len();
     let mut stats = Vec::with_capacity(x.len() / width);
-    Arch::new().dispatch(|| {
-        for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
-            let mean = sum(width, |i| x[i]) / width as f32;
-            let variance = sum(width, |i| (x[i] - mean) * (x[i] - mean)) / width as f32;
-            let inverse = 1.0 / (variance + EPSILON).sqrt();
-            stats.push((mean, inverse));
-            for (((y, x), g), b) in y.iter_mut().zip(x).zip(gain).zip(bias) {
-                *y = (x - mean) * inverse * g + b;
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
+                let mean = sum(width, |i| x[i]) / width as f32;
+                let variance = sum(width, |i| (x[i] - mean) * (x[i] - mean)) / width as f32;
+                let inverse = 1.0 / (variance + EPSILON).sqrt();
+                stats.push((mean, inverse));
+                for (((y, x), g), b) in y.iter_mut().zip(x).zip(gain).zip(bias) {
+                    *y = (x - mean) * inverse * g + b;
+                }
             }
-        }
-    });
+        },
+    );
     stats
 }
 
@@ -136,26 +139,26 @@ pub fn layer_norm_backward(
 ) {
     let width = gain.len();
     let n = width as f32;
-    Arch::new().dispatch(|| {
-        let rows = x.chunks_exact(width).zip(dy.chunks_exact(width));
-        let rows = rows.zip(dx.chunks_exact_mut(width)).zip(stats);
-        for (((x, dy), dx), &(mean, inverse)) in rows {
-            let (x, dy, gain) = (&x[..width], &dy[..width], &gain[..width]);
-            let a = sum(width, |i| dy[i] * gain[i]) / n;
-            let b = sum(width, |i| dy[i] * gain[i] * ((x[i] - mean) * inverse)) / n;
-            let (dx, dgain, dbias) = (
-                &mut dx[..width],
-                &mut dgain[..width],
-                &mut dbias[..width],
-            );
-            for i in 0..width {
-                let unit = (x[i] - mean) * inverse;
-                dx[i] += inverse * (dy[i] * gain[i] - a - unit * b);
-                dgain[i] += dy[i] * unit;
-                dbias[i] += dy[i];
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let rows = x.chunks_exact(width).zip(dy.chunks_exact(width));
+            let rows = rows.zip(dx.chunks_exact_mut(width)).zip(stats);
+            for (((x, dy), dx), &(mean, inverse)) in rows {
+                let (x, dy, gain) = (&x[..width], &dy[..width], &gain[..width]);
+                let a = sum(width, |i| dy[i] * gain[i]) / n;
+                let b = sum(width, |i| dy[i] * gain[i] * ((x[i] - mean) * inverse)) / n;
+                let (dx, dgain, dbias) =
+                    (&mut dx[..width], &mut dgain[..width], &mut dbias[..width]);
+                for i in 0..width {
+                    let unit = (x[i] - mean) * inverse;
+                    dx[i] += inverse * (dy[i] * gain[i] - a - unit * b);
+                    dgain[i] += dy[i] * unit;
+                    dbias[i] += dy[i];
+                }
             }
-        }
-    });
+        },
+    );
 }
 
 /// eˣ to two units in the last place, for x ≤ 88; 0 below −87.
@@ -196,7 +199,10 @@ pub fn softmax(row: &mut [f32], keys: usize, allowed: Option<&[bool]>) {
             *m = if *x > *m { *x } else { *m };
         }
     }
-    let most = most.iter().chain(rest).fold(f32::NEG_INFINITY, |m, &x| m.max(x));
+    let most = most
+        .iter()
+        .chain(rest)
+        .fold(f32::NEG_INFINITY, |m, &x| m.max(x));
     if most == f32::NEG_INFINITY {
         return row.fill(0.0);
     }
@@ -236,69 +242,90 @@ fn normal(x: f32) -> (f32, f32) {
 
 /// y = x Φ(x) after a bias is added to x.
 pub fn gelu(x: &mut [f32], bias: &[f32], y: &mut [f32]) {
-    Arch::new().dispatch(|| {
-        let width = bias.len();
-        for (x, y) in x.chunks_exact_mut(width).zip(y.chunks_exact_mut(width)) {
-            for ((x, y), b) in x.iter_mut().zip(y).zip(bias) {
-                *x += b;
-                *y = *x * normal(*x).0;
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let width = bias.len();
+            for (x, y) in x.chunks_exact_mut(width).zip(y.chunks_exact_mut(width)) {
+                for ((x, y), b) in x.iter_mut().zip(y).zip(bias) {
+                    *x += b;
+                    *y = *x * normal(*x).0;
+                }
             }
-        }
-    });
+        },
+    );
 }
 
 /// dy ← dy d(x Φ(x))/dx.
 pub fn gelu_backward(x: &[f32], dy: &mut [f32]) {
     const INVERSE_ROOT_TWO_PI: f32 = 0.398_942_3;
-    Arch::new().dispatch(|| {
-        for (x, dy) in x.iter().zip(dy) {
-            let (below, density) = normal(*x);
-            *dy *= below + x * density * INVERSE_ROOT_TWO_PI;
-        }
-    });
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (x, dy) in x.iter().zip(dy) {
+                let (below, density) = normal(*x);
+                *dy *= below + x * density * INVERSE_ROOT_TWO_PI;
+            }
+        },
+    );
 }
 
 /// x ← max(x + bias, 0), row by row.
 pub fn relu(x: &mut [f32], bias: &[f32]) {
-    Arch::new().dispatch(|| {
-        for x in x.chunks_exact_mut(bias.len()) {
-            x.iter_mut()
-                .zip(bias)
-                .for_each(|(x, b)| *x = (*x + b).max(0.0));
-        }
-    });
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for x in x.chunks_exact_mut(bias.len()) {
+                x.iter_mut()
+                    .zip(bias)
+                    .for_each(|(x, b)| *x = (*x + b).max(0.0));
+            }
+        },
+    );
 }
 
 /// dy ← dy where y > 0, else 0.
 pub fn relu_backward(y: &[f32], dy: &mut [f32]) {
-    Arch::new().dispatch(|| {
-        for (y, dy) in y.iter().zip(dy) {
-            *dy = if *y > 0.0 { *dy } else { 0.0 };
-        }
-    });
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (y, dy) in y.iter().zip(dy) {
+                *dy = if *y > 0.0 { *dy } else { 0.0 };
+            }
+        },
+    );
 }
 
 /// x ← x + bias, row by row.
 pub fn add_bias(x: &mut [f32], bias: &[f32]) {
-    Arch::new().dispatch(|| {
-        for x in x.chunks_exact_mut(bias.len()) {
-            x.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
-        }
-    });
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for x in x.chunks_exact_mut(bias.len()) {
+                x.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
+            }
+        },
+    );
 }
 
 /// x ← x + y.
 pub fn add(x: &mut [f32], y: &[f32]) {
-    Arch::new().dispatch(|| x.iter_mut().zip(y).for_each(|(x, y)| *x += y));
+    Arch::new().dispatch(
+        #[inline(always)]
+        || x.iter_mut().zip(y).for_each(|(x, y)| *x += y),
+    );
 }
 
 /// Adds each row of `dy` to `dbias`.
 pub fn add_rows(dy: &[f32], dbias: &mut [f32]) {
-    Arch::new().dispatch(|| {
-        for dy in dy.chunks_exact(dbias.len()) {
-            dbias.iter_mut().zip(dy).for_each(|(b, d)| *b += d);
-        }
-    });
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for dy in dy.chunks_exact(dbias.len()) {
+                dbias.iter_mut().zip(dy).for_each(|(b, d)| *b += d);
+            }
+        },
+    );
 }
 
 /// Dropout whose mask is a function of a seed, so that the backward pass need not remember it.
@@ -324,7 +351,9 @@ impl Dropout {
     #[must_use]
     pub fn site(self, site: u64) -> Self {
         // SplitMix64 (Steele et al. 2014).
-        let mut z = self.seed.wrapping_add(site.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut z = self
+            .seed
+            .wrapping_add(site.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         Self {
@@ -348,11 +377,14 @@ impl Dropout {
 
     /// Multiplies numbers `first..` by their factors.
     pub fn apply(self, x: &mut [f32], first: usize) {
-        Arch::new().dispatch(|| {
-            for (i, x) in x.iter_mut().enumerate() {
-                *x *= self.factor((first + i) as u32);
-            }
-        });
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for (i, x) in x.iter_mut().enumerate() {
+                    *x *= self.factor((first + i) as u32);
+                }
+            },
+        );
     }
 
     /// The factors of the first `n` numbers.
@@ -371,15 +403,21 @@ fn mish_parts(x: f32) -> (f32, f32) {
 
 /// x ← x tanh(log(1 + eˣ)).
 pub fn mish(x: &mut [f32]) {
-    Arch::new().dispatch(|| x.iter_mut().for_each(|x| *x *= mish_parts(*x).0));
+    Arch::new().dispatch(
+        #[inline(always)]
+        || x.iter_mut().for_each(|x| *x *= mish_parts(*x).0),
+    );
 }
 
 /// dy ← dy d mish(x)/dx.
 pub fn mish_backward(x: &[f32], dy: &mut [f32]) {
-    Arch::new().dispatch(|| {
-        for (x, dy) in x.iter().zip(dy) {
-            let (t, s) = mish_parts(*x);
-            *dy *= t + x * s * (1.0 - t * t);
-        }
-    });
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (x, dy) in x.iter().zip(dy) {
+                let (t, s) = mish_parts(*x);
+                *dy *= t + x * s * (1.0 - t * t);
+            }
+        },
+    );
 }

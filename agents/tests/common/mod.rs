@@ -237,6 +237,7 @@ pub fn small(algorithm: &Algorithm) -> Value {
         horizon: 30,
         tier: Tier::Smoke,
     };
+    let tiny = json!({ "width": 8, "layers": 1, "heads": 2, "dropout": 0.1 });
     with(
         (algorithm.defaults)(&setup),
         &json!({
@@ -249,6 +250,14 @@ pub fn small(algorithm: &Algorithm) -> Value {
             "/bc_steps": 20,
             "/warmup": 30,
             "/critic/hidden": [8, 8],
+            "/critic_hidden": [8, 8],
+            "/transformer": tiny,
+            "/encoder": tiny,
+            "/preference/transformer": tiny,
+            "/preference/epochs": 3,
+            "/preference/batch": 8,
+            "/context": 4,
+            "/average_from": 5,
             "/replay_batch": 9,
             "/iql/batch": 16,
             "/sac/hidden": [8, 8],

@@ -11,7 +11,9 @@ use prefbench_agents::replay::Replay;
 use prefbench_agents::reward_model::{RewardConfig, RewardModel};
 use prefbench_agents::transformer::regression::Regression;
 use prefbench_agents::transformer::{Act, Call, Shape};
-use prefbench_agents::{Build, Device, Dims, State, Transition, algorithm};
+use prefbench_agents::{
+    Build, Device, Dims, OfflineData, Setup, State, Tier, Transition, algorithm,
+};
 use prefbench_envs::{self as envs, End, Env, Task};
 use prefbench_oracles::{
     Ending, Label, NoScores, Pair, Pool, Preference, Segment, Stream, Trajectories, sampler,
@@ -46,6 +48,14 @@ pub const WORKLOADS: &[(&str, &str)] = &[
         "gradient steps, 4 layers of 128, 4 heads, 64 sequences of 60 tokens",
     ),
     (
+        "pt-update",
+        "gradient steps of the reward, 16 pairs of 50 steps, 1 layer of 256",
+    ),
+    (
+        "dtr-update",
+        "updates, 64 windows of 20 steps, 4 layers of 128",
+    ),
+    (
         "relabel",
         "relabellings of 20,000 transitions, 3 members 3x256",
     ),
@@ -74,6 +84,24 @@ pub fn build(name: &str) -> Option<Workload> {
         ("sac-update", "") => Some(sac_update(256, 256)),
         ("reward-update", "") => Some(reward_update()),
         ("transformer-update", "") => Some(transformer_update()),
+        ("pt-update", "") => Some(on_dataset(
+            "pt",
+            &json!({
+                "/preference/transformer": { "width": 256, "layers": 1, "heads": 4, "dropout": 0.1 },
+                "/preference/batch": 16,
+                "/preference/epochs": 1_000_000,
+            }),
+            0,
+        )),
+        ("dtr-update", "") => Some(on_dataset(
+            "dtr",
+            &json!({
+                "/reward/hidden": [8], "/reward/epochs": 1, "/reward/batch": 16,
+                "/transformer": { "width": 128, "layers": 4, "heads": 4, "dropout": 0.1 },
+                "/critic_hidden": [128, 128, 128], "/context": 20, "/batch": 64,
+            }),
+            1,
+        )),
         ("relabel", "") => Some(relabel()),
         ("k-center", "") => Some(k_center(1.0)),
         ("k-center-noise", "") => Some(k_center(0.0)),
@@ -202,6 +230,61 @@ fn transformer_update() -> Workload {
     Box::new(move || {
         black_box(model.step(BATCH, &x, &y, &Call::default()));
     })
+}
+
+/// One step of an offline algorithm on the synthetic episodes and 16 answers about segments of 50 steps, with
+/// these settings, after the `first` steps.
+fn on_dataset(id: &str, settings: &serde_json::Value, first: usize) -> Workload {
+    let mut t = Trajectories::new(DIMS.obs, DIMS.act);
+    synthetic(|event| match event {
+        Event::Begin(observation) => t.begin(observation).expect("an episode begins"),
+        Event::Step(s) => {
+            t.push(s.action, s.reward, s.next_observation)
+                .expect("a step is stored");
+            if let Some(end) = s.end {
+                t.finish(end).expect("an episode ends");
+            }
+        }
+    });
+    let segment = |i: u32| Segment {
+        trajectory: i,
+        start: 100,
+        len: 50,
+    };
+    let answer = |i: u32| Preference {
+        pair: Pair {
+            left: segment(i),
+            right: segment(i + 1),
+        },
+        label: if i % 2 == 0 {
+            Label::Left
+        } else {
+            Label::Right
+        },
+    };
+    let data = OfflineData::new(t, (0..16).map(answer).collect()).expect("segments lie in it");
+    let algorithm = algorithm::find(id).expect("registered");
+    let setup = Setup {
+        family: "gymnasium",
+        horizon: EPISODE,
+        tier: Tier::Short,
+    };
+    let mut all = (algorithm.defaults)(&setup);
+    for (path, value) in settings.as_object().expect("a map") {
+        *all.pointer_mut(path).expect("a setting") = value.clone();
+    }
+    let build = Build {
+        dims: DIMS,
+        total_steps: 2_000_000,
+        seed: 0,
+        device: Device::Flex,
+    };
+    let mut learner = algorithm
+        .build_on(&all, build, data)
+        .expect("the settings are valid");
+    let mut step = move || learner.update().expect("a step");
+    (0..first).for_each(|_| step());
+    Box::new(step)
 }
 
 /// One relabelling of the whole replay.

@@ -79,7 +79,13 @@ impl<A: Compute> Dtr<A> {
     }
 
     /// Q_k(s, a) `[rows, 1]`.
-    fn q<B: Mish>(&self, k: usize, p: &Parameters<B>, s: Tensor<B, 2>, a: Tensor<B, 2>) -> Tensor<B, 2> {
+    fn q<B: Mish>(
+        &self,
+        k: usize,
+        p: &Parameters<B>,
+        s: Tensor<B, 2>,
+        a: Tensor<B, 2>,
+    ) -> Tensor<B, 2> {
         let mut x = Tensor::cat(vec![s, a], 1);
         let last = self.config.critic_hidden.len();
         for i in 0..=last {
@@ -105,7 +111,9 @@ impl<A: Compute> Dtr<A> {
         frame: &Frame,
         dropout: Option<u64>,
     ) -> [Tensor<B, 2>; 2] {
-        let y = self.trunk.forward(p, vec![to_go, state, action], frame, dropout);
+        let y = self
+            .trunk
+            .forward(p, vec![to_go, state, action], frame, dropout);
         let state = p.linear("predict_state", tokens(&y, 2));
         [state, p.linear("predict_action", tokens(&y, 1)).tanh()]
     }
@@ -133,7 +141,11 @@ impl<A: Compute> Dtr<A> {
         let mut all = vec![0.0; batch.reward.len()];
         for (b, &q) in last.iter().enumerate() {
             let reward = &batch.reward[b * steps..][..steps];
-            let mut ahead = if batch.terminated[b] { reward[steps - 1] } else { q };
+            let mut ahead = if batch.terminated[b] {
+                reward[steps - 1]
+            } else {
+                q
+            };
             for j in (0..steps - 1).rev() {
                 ahead = reward[j] + gamma * ahead;
                 all[b * steps + j] = ahead;
@@ -168,7 +180,10 @@ impl<A: Compute> Dtr<A> {
         }
         let count = counts.iter().sum::<f32>().max(1.0);
         let counts = Tensor::from_data(TensorData::new(counts, [rows, 1]), &self.device);
-        let (s, a) = (w.state.clone().reshape([rows, d.obs]), w.action.clone().reshape([rows, d.act]));
+        let (s, a) = (
+            w.state.clone().reshape([rows, d.obs]),
+            w.action.clone().reshape([rows, d.act]),
+        );
         let critics = Parameters::<A>::tracked(&self.critics);
         let [one, two] = [0, 1].map(|k| {
             let (s, a) = (Tensor::from_inner(s.clone()), Tensor::from_inner(a.clone()));
@@ -216,8 +231,13 @@ impl<A: Compute> Dtr<A> {
 
         let critics = Parameters::<A>::frozen(&self.critics);
         let s = s.reshape([rows, d.obs]);
-        let [one, two] = [0, 1].map(|k| self.q(k, &critics, s.clone(), a_hat.clone()) * mask.clone());
-        let (q, other) = if rng.chance(0.5) { (one, two) } else { (two, one) };
+        let [one, two] =
+            [0, 1].map(|k| self.q(k, &critics, s.clone(), a_hat.clone()) * mask.clone());
+        let (q, other) = if rng.chance(0.5) {
+            (one, two)
+        } else {
+            (two, one)
+        };
         let q_loss = q.sum().neg() / other.detach().abs().sum();
         let loss = dt.clone() + q_loss.clone() * (self.config.eta * share);
         let mut grads = loss.backward();
@@ -237,7 +257,11 @@ impl<A: Compute> Dtr<A> {
         let (n, steps) = (returns.len(), w.frame.steps);
         let to_go = TensorData::new(returns.concat(), [n, steps, 1]);
         let to_go = Tensor::from_data(to_go, &self.device);
-        let now = w.state.clone().narrow(1, steps - 1, 1).reshape([n, self.dims.obs]);
+        let now = w
+            .state
+            .clone()
+            .narrow(1, steps - 1, 1)
+            .reshape([n, self.dims.obs]);
         let [_, a] = self.predict(&self.policy, [to_go, w.state, w.action], &w.frame, None);
         let a = a.reshape([n, steps, self.dims.act]).narrow(1, steps - 1, 1);
         let a = a.reshape([n, self.dims.act]);
