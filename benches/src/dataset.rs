@@ -4,6 +4,7 @@ mod check;
 mod convert;
 mod info;
 mod make;
+mod pool;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,6 +13,8 @@ use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
 use prefbench_envs::{self as envs, Task};
 use prefbench_oracles::Dataset;
+
+pub use pool::RECIPES;
 
 /// Arguments of `prefbench dataset`.
 #[derive(Args)]
@@ -24,6 +27,8 @@ pub struct DatasetArgs {
 enum Command {
     /// Record episodes of a task: of random actions, of runs' policies, or of what a run has seen
     Make(make::MakeArgs),
+    /// Make the suite's own datasets, as medium-expert, and train the agents they need
+    Pool(pool::PoolArgs),
     /// Read everything and replay a sample of the episodes in the environment
     Check(check::CheckArgs),
     /// Say what is in a dataset
@@ -38,6 +43,7 @@ enum Command {
 pub fn dataset(args: &DatasetArgs) -> Result<ExitCode> {
     match &args.command {
         Command::Make(args) => make::make(args),
+        Command::Pool(args) => pool::pool(args),
         Command::Check(args) => check::check(args),
         Command::Info(args) => info::info(args),
         Command::Import(args) => convert::import(args),

@@ -9,6 +9,8 @@ use prefbench_agents::{ALGORITHMS, DEVICES};
 use prefbench_envs::TASKS;
 use prefbench_oracles::{SAMPLERS, TEACHERS, export, import};
 
+use crate::dataset::RECIPES;
+
 /// Arguments of `prefbench list`.
 #[derive(Args)]
 pub struct ListArgs {
@@ -25,6 +27,8 @@ enum What {
     Samplers,
     /// What `dataset import` reads and `dataset export` writes
     Formats,
+    /// What `dataset pool` makes
+    Recipes,
     Devices,
 }
 
@@ -99,6 +103,11 @@ pub fn list(args: &ListArgs) -> Result<ExitCode> {
                     .map(|f| (f.id, format!("export {}", f.summary))),
             )
             .collect(),
+    )?;
+    section(
+        What::Recipes,
+        "Recipes of datasets",
+        RECIPES.iter().map(|r| (r.id, r.text.to_owned())).collect(),
     )?;
     section(
         What::Devices,

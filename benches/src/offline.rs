@@ -32,7 +32,7 @@ impl OfflineRun {
             .dataset
             .as_ref()
             .context("an offline run has a `dataset`")?;
-        let dataset = source.read(&task, config.labels.as_ref())?;
+        let dataset = source.read(&task, config.tier, config.labels.as_ref())?;
         let (preferences, asked) = match &config.labels {
             None => (Vec::new(), 0),
             Some(labels) => preferences(config, labels, &dataset)?,

@@ -19,6 +19,8 @@ pub struct Suite {
     pub text: &'static str,
     /// The sweep's file.
     grid: &'static str,
+    /// Recipes of the datasets that it needs (`prefbench dataset pool TASK RECIPE`).
+    datasets: &'static [&'static str],
 }
 
 /// All suites.
@@ -28,24 +30,42 @@ pub const SUITES: &[Suite] = &[
         version: 1,
         text: "minutes: SAC and PEBBLE on one task, against chance",
         grid: include_str!("../suites/quick.toml"),
+        datasets: &[],
     },
     Suite {
         id: "locomotion-online",
         version: 1,
         text: "online algorithms on robots that run, with the oracle",
         grid: include_str!("../suites/locomotion-online.toml"),
+        datasets: &[],
     },
     Suite {
         id: "manipulation-online",
         version: 1,
         text: "online algorithms on robots that handle things, with the oracle",
         grid: include_str!("../suites/manipulation-online.toml"),
+        datasets: &[],
     },
     Suite {
         id: "teachers",
         version: 1,
         text: "PEBBLE taught by each of B-Pref's six teachers",
         grid: include_str!("../suites/teachers.toml"),
+        datasets: &[],
+    },
+    Suite {
+        id: "locomotion-offline",
+        version: 1,
+        text: "offline algorithms on robots that run, with the oracle",
+        grid: include_str!("../suites/locomotion-offline.toml"),
+        datasets: &["medium-replay", "medium-expert"],
+    },
+    Suite {
+        id: "manipulation-offline",
+        version: 1,
+        text: "offline algorithms on robots that handle things, with the oracle",
+        grid: include_str!("../suites/manipulation-offline.toml"),
+        datasets: &["scripted"],
     },
 ];
 
@@ -63,8 +83,12 @@ pub fn suite(args: &SuiteArgs) -> Result<ExitCode> {
     let Some(name) = &args.name else {
         let mut printed = Printed::new(&["suite", "for"], &["version", "runs"]);
         for suite in SUITES {
-            let cells = suite.cells(&args.how)?.len();
-            let figures = [suite.version.to_string(), cells.to_string()];
+            // Unknown as long as its datasets are not made.
+            let cells = match suite.cells(&args.how) {
+                Err(_) if !suite.datasets.is_empty() => "–".to_owned(),
+                cells => cells?.len().to_string(),
+            };
+            let figures = [suite.version.to_string(), cells];
             printed.row(
                 [suite.id.to_owned(), suite.text.to_owned()]
                     .into_iter()
@@ -98,7 +122,15 @@ pub fn suite(args: &SuiteArgs) -> Result<ExitCode> {
 impl Suite {
     fn cells(&self, how: &How) -> Result<Vec<crate::config::RunConfig>> {
         let grid = sweep::read(self.grid, &how.overrides());
-        Ok(grid.with_context(|| format!("suite {}", self.id))?.cells)
+        let made = || match self.datasets {
+            [] => format!("suite {}", self.id),
+            recipes => format!(
+                "suite {}; its datasets are made by `prefbench dataset pool TASK {}`",
+                self.id,
+                recipes.join(" ")
+            ),
+        };
+        Ok(grid.with_context(made)?.cells)
     }
 }
 
@@ -112,7 +144,7 @@ mod tests {
 
     #[test]
     fn every_suite_resolves_at_every_tier() {
-        for suite in SUITES {
+        for suite in SUITES.iter().filter(|suite| suite.datasets.is_empty()) {
             for (_, tier) in TIERS {
                 let overrides = Overrides {
                     tier: Some(*tier),
@@ -121,6 +153,25 @@ mod tests {
                 let cells = sweep::read(suite.grid, &overrides).unwrap().cells;
                 assert!(cells.len() > 1, "{}", suite.id);
                 assert!(cells.iter().all(|cell| cell.tier == *tier));
+            }
+        }
+    }
+
+    /// Without datasets only the first one that is missing can be named.
+    #[test]
+    fn an_offline_suite_asks_for_its_datasets() {
+        for suite in SUITES.iter().filter(|suite| !suite.datasets.is_empty()) {
+            let refused = sweep::read(suite.grid, &Overrides::default()).unwrap_err();
+            let message = format!("{refused:#}");
+            let path = format!("datasets/short/{}", suite.datasets[0]);
+            let named = path.split('/').all(|part| message.contains(part));
+            assert!(named, "{}: {message}", suite.id);
+            for recipe in suite.datasets {
+                assert!(
+                    suite.grid.contains(&format!("{{task}}/{recipe}\"")),
+                    "{recipe}"
+                );
+                assert!(crate::dataset::RECIPES.iter().any(|r| r.id == *recipe));
             }
         }
     }

@@ -140,7 +140,7 @@ fn a_run_is_named_by_its_datasets_content_and_can_be_played() {
     fs::rename(dir.join("data/reach"), dir.join("data/moved")).unwrap();
     ok(dir, "label data/moved --queries 20 --segment 10");
     assert!(ok(dir, &line("data/moved")).contains("finished before"));
-    assert_eq!(runs(dir), [run.clone()]);
+    assert_eq!(runs(dir), std::slice::from_ref(&run));
 
     // Its policy needs no dataset.
     fs::rename(dir.join("data"), dir.join("away")).unwrap();

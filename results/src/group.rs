@@ -106,11 +106,14 @@ const DATASET_HASH: &str = "dataset.hash";
 
 /// Whether two settings are equal for the same members.
 fn one_to_one(settings: &[BTreeMap<String, String>], a: &str, b: &str) -> bool {
-    let pairs: BTreeSet<_> = settings.iter().map(|s| (s.get(a), s.get(b))).collect();
-    let one = |k: fn(&(Option<&String>, Option<&String>)) -> Option<String>| {
-        pairs.iter().map(k).collect::<BTreeSet<_>>().len() == pairs.len()
+    let distinct = |keys: &[&str]| {
+        let values = settings
+            .iter()
+            .map(|s| keys.iter().map(|k| s.get(*k)).collect());
+        values.collect::<BTreeSet<Vec<_>>>().len()
     };
-    one(|pair| pair.0.cloned()) && one(|pair| pair.1.cloned())
+    let pairs = distinct(&[a, b]);
+    distinct(&[a]) == pairs && distinct(&[b]) == pairs
 }
 
 fn without_seed(config: &Value) -> String {

@@ -207,8 +207,8 @@ fn row(group: &Group<'_>, metric: Metric, options: &TableOptions) -> Option<Row>
         scores.reduce(f64::max)
     };
     let offline = |run: &&FinishedRun| run.info.config.get("dataset").is_some();
-    let best: Vec<f64> = match group.runs.iter().all(|run| offline(run)) {
-        true => group.runs.iter().filter_map(|run| best(run)).collect(),
+    let best: Vec<f64> = match group.runs.iter().all(offline) {
+        true => group.runs.iter().filter_map(best).collect(),
         false => Vec::new(),
     };
     let range = |values: &mut dyn Iterator<Item = u64>| {

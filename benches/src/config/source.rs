@@ -1,7 +1,7 @@
 //! What an offline run learns from: a dataset, and answers about it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
@@ -17,7 +17,7 @@ use crate::dataset;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// Its folder, in which `{task}` stands for the task. Not part of the run's identity: the folder may
+    /// Its folder, in which `{task}` and `{tier}` stand for the run's. Not part of the run's identity: the folder may
     /// be moved.
     #[serde(default)]
     pub path: String,
@@ -102,9 +102,9 @@ impl Facts {
     }
 
     /// Of the dataset in a folder, which is read once.
-    pub fn read(path: &str, task: &Task) -> Result<Arc<Self>> {
+    pub fn read(path: &str, task: &Task, tier: Tier) -> Result<Arc<Self>> {
         static KNOWN: Mutex<BTreeMap<PathBuf, Arc<Facts>>> = Mutex::new(BTreeMap::new());
-        let dir = folder(path, task);
+        let dir = folder(path, task, tier);
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(facts) = known.get(&dir) {
             return Ok(Arc::clone(facts));
@@ -230,8 +230,8 @@ impl Source {
     }
 
     /// Reads the dataset of a run; it must be the one that the run was resolved with.
-    pub fn read(&self, task: &Task, labels: Option<&Labels>) -> Result<Dataset> {
-        let dir = folder(&self.path, task);
+    pub fn read(&self, task: &Task, tier: Tier, labels: Option<&Labels>) -> Result<Dataset> {
+        let dir = folder(&self.path, task, tier);
         let dataset = dataset::read(&dir)?;
         let hash = Facts::of(&dataset).hash(labels);
         if hash != self.hash {
@@ -264,8 +264,11 @@ impl Labels {
     }
 }
 
-fn folder(path: &str, task: &Task) -> PathBuf {
-    Path::new(&path.replace("{task}", task.id)).to_path_buf()
+fn folder(path: &str, task: &Task, tier: Tier) -> PathBuf {
+    PathBuf::from(
+        path.replace("{task}", task.id)
+            .replace("{tier}", tier.name()),
+    )
 }
 
 /// Completes what was said about the dataset, before it is laid over the defaults: the bare path of its

@@ -56,6 +56,11 @@ struct Plan {
 
 /// Records the episodes and writes the dataset.
 pub fn make(args: &MakeArgs) -> Result<ExitCode> {
+    recorded(args, "")
+}
+
+/// The same, with something to say before the source.
+pub fn recorded(args: &MakeArgs, before: &str) -> Result<ExitCode> {
     let task = *envs::find(&args.task)?;
     let task = &args.horizon.map_or(task, |steps| task.with_horizon(steps));
     ensure!(args.episodes > 0, "--episodes is 0, but must be at least 1");
@@ -80,6 +85,7 @@ pub fn make(args: &MakeArgs) -> Result<ExitCode> {
         .with_style(style)
         .with_message("episodes");
     let mut dataset = empty(task, args);
+    dataset.about.source.insert_str(0, before);
     let mut env = task.make()?;
     for (i, source) in args.from.iter().enumerate() {
         // Shares differ by one episode at most; the first sources get the rest.

@@ -1,0 +1,272 @@
+//! `prefbench dataset pool`: the suite's own offline datasets, each by one command.
+//!
+//! A recipe says who acts. Its agents are runs of SAC on the true reward, which are trained (or resumed, or
+//! found finished) first; all else is `dataset make`. The recipe's hash, over the task, its version and the
+//! agents' configurations, is in the dataset's source and marks it as made.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Result, bail, ensure};
+use clap::Args;
+use prefbench_agents::Tier;
+use prefbench_envs::{self as envs, Task};
+use prefbench_oracles::nearest::nearest;
+use prefbench_results::RunKey;
+use serde_json::json;
+
+use super::make::{self, MakeArgs};
+use crate::config::{Flags, RunConfig};
+use crate::pool::{self, Options};
+use crate::rollout;
+use crate::training::Learnt;
+
+/// Who acts in a part of a dataset; parts have equal shares.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Actor {
+    /// Uniformly random actions.
+    Random,
+    /// The task's scripted expert.
+    Scripted,
+    /// SAC after a third of its steps.
+    Medium,
+    /// SAC at its end.
+    Expert,
+    /// All that SAC saw in the first third of its steps.
+    Seen,
+}
+
+/// How a dataset is made.
+pub struct Recipe {
+    pub id: &'static str,
+    pub text: &'static str,
+    actors: &'static [Actor],
+    /// Deviation of the Gaussian noise on actions.
+    noise: f32,
+    /// Share of uniformly random actions.
+    random: f64,
+}
+
+/// All recipes. D4RL draws its actions from SAC's own density; here the mean gets a fixed noise.
+pub const RECIPES: &[Recipe] = &[
+    Recipe {
+        id: "random",
+        text: "uniformly random actions",
+        actors: &[Actor::Random],
+        noise: 0.0,
+        random: 0.0,
+    },
+    Recipe {
+        id: "medium",
+        text: "SAC after a third of its steps, with noise",
+        actors: &[Actor::Medium],
+        noise: 0.1,
+        random: 0.0,
+    },
+    Recipe {
+        id: "medium-replay",
+        text: "all that SAC saw in the first third of its steps",
+        actors: &[Actor::Seen],
+        noise: 0.0,
+        random: 0.0,
+    },
+    Recipe {
+        id: "medium-expert",
+        text: "one half medium, one half expert",
+        actors: &[Actor::Medium, Actor::Expert],
+        noise: 0.1,
+        random: 0.0,
+    },
+    Recipe {
+        id: "expert",
+        text: "SAC at its end, with noise",
+        actors: &[Actor::Expert],
+        noise: 0.1,
+        random: 0.0,
+    },
+    Recipe {
+        id: "suboptimal",
+        text: "SAC after a third of its steps, with much noise (CPL)",
+        actors: &[Actor::Medium],
+        noise: 0.3,
+        random: 0.0,
+    },
+    Recipe {
+        id: "scripted",
+        text: "the scripted expert, two actions in three random and noise on the others",
+        actors: &[Actor::Scripted],
+        noise: 0.5,
+        random: 0.67,
+    },
+    Recipe {
+        id: "scripted-random",
+        text: "one half the scripted expert with noise, one half random actions",
+        actors: &[Actor::Scripted, Actor::Random],
+        noise: 0.3,
+        random: 0.0,
+    },
+];
+
+/// Arguments of `prefbench dataset pool`.
+#[derive(Args)]
+pub struct PoolArgs {
+    /// Task, e.g. hopper
+    pub task: String,
+    /// Recipes, e.g. medium-expert; all that the task allows, if none is named
+    pub recipes: Vec<String>,
+    /// Budget of the agents, and size of the datasets
+    #[arg(long, value_parser = Tier::find, default_value = "short")]
+    pub tier: Tier,
+    /// Folder of datasets: OUT/TIER/TASK/RECIPE
+    #[arg(long, default_value = "datasets")]
+    pub out: PathBuf,
+    /// Runs of SAC side by side
+    #[arg(long, default_value_t = 1)]
+    pub jobs: usize,
+}
+
+/// Makes what is not there yet.
+pub fn pool(args: &PoolArgs) -> Result<ExitCode> {
+    let task = *envs::find(&args.task)?;
+    let recipes: Vec<&Recipe> = match args.recipes.as_slice() {
+        [] => RECIPES.iter().filter(|r| r.fits(&task)).collect(),
+        names => names.iter().map(|name| find(name)).collect::<Result<_>>()?,
+    };
+    for recipe in recipes {
+        if let Some(code) = recipe.make(&task, args)? {
+            return Ok(code);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn find(name: &str) -> Result<&'static Recipe> {
+    let ids = || RECIPES.iter().map(|r| r.id);
+    match RECIPES.iter().find(|r| r.id == name) {
+        Some(recipe) => Ok(recipe),
+        None => bail!(
+            "no recipe is called `{name}`{}; known: {}",
+            nearest(name, ids())
+                .map_or_else(String::new, |near| format!("; did you mean `{near}`?")),
+            ids().collect::<Vec<_>>().join(", ")
+        ),
+    }
+}
+
+/// The run of SAC that an actor is, if it is one.
+fn agent(actor: Actor, task: &Task, tier: Tier) -> Result<Option<RunConfig>> {
+    if matches!(actor, Actor::Random | Actor::Scripted) {
+        return Ok(None);
+    }
+    let flags = |set| Flags {
+        task: Some(task.id.to_owned()),
+        algorithm: Some("sac".to_owned()),
+        tier: Some(tier),
+        set,
+        ..Flags::default()
+    };
+    let file = toml::Table::new();
+    let whole = RunConfig::resolve(&file, &flags(Vec::new()))?;
+    Ok(Some(match actor {
+        Actor::Expert => whole,
+        _ => RunConfig::resolve(
+            &file,
+            &flags(vec![format!("steps={}", whole.steps.div_ceil(3))]),
+        )?,
+    }))
+}
+
+impl Recipe {
+    /// Whether the task has all that acts.
+    fn fits(&self, task: &Task) -> bool {
+        task.expert.is_some() || !self.actors.contains(&Actor::Scripted)
+    }
+
+    /// Some code: it was stopped, or an agent could not be trained.
+    fn make(&self, task: &Task, args: &PoolArgs) -> Result<Option<ExitCode>> {
+        let place = args.out.join(args.tier.name());
+        let (runs, out) = (place.join("agents"), place.join(task.id).join(self.id));
+        let agents: Vec<Option<RunConfig>> = self
+            .actors
+            .iter()
+            .map(|&actor| agent(actor, task, args.tier))
+            .collect::<Result<_>>()?;
+        let configs: Vec<RunConfig> = agents.iter().flatten().cloned().collect();
+        let keys: Vec<String> = configs
+            .iter()
+            .map(RunConfig::folder)
+            .collect::<Result<_>>()?;
+        let hash = RunKey::of(&json!({
+            "recipe": self.id, "actors": format!("{:?}", self.actors), "noise": self.noise,
+            "random": self.random, "tier": args.tier, "task": task.id, "version": task.version,
+            "agents": keys,
+        }));
+        if out.exists() {
+            let source = super::read(&out)?.about.source;
+            ensure!(
+                source.contains(&hash.short()),
+                "{} was made by another recipe or version ({source}); remove it, or choose another --out",
+                out.display()
+            );
+            println!("{} is there already", out.display());
+            return Ok(None);
+        }
+        if !configs.is_empty() {
+            let options = Options {
+                out: &runs,
+                jobs: args.jobs,
+                gpus: Vec::new(),
+                retry_failed: false,
+            };
+            let tally = pool::run(configs.clone(), &options)?;
+            if tally.stopped || !tally.broken.is_empty() || !tally.failed.is_empty() {
+                return crate::run::report(&tally, &runs).map(Some);
+            }
+        }
+        let mut sources = Vec::new();
+        for (actor, config) in self.actors.iter().zip(&agents) {
+            let run = match config {
+                Some(config) => runs.join(config.folder()?).display().to_string(),
+                None => String::new(),
+            };
+            sources.push(match actor {
+                Actor::Random => "random".to_owned(),
+                Actor::Scripted => "expert".to_owned(),
+                Actor::Medium | Actor::Expert => run,
+                Actor::Seen => format!("replay:{run}"),
+            });
+        }
+        let episodes = match (self.actors, &agents[0]) {
+            ([Actor::Seen], Some(config)) => seen(&runs.join(config.folder()?))?,
+            _ => match args.tier {
+                Tier::Smoke => 100,
+                Tier::Short => 500,
+                Tier::Full => 1_000,
+            },
+        };
+        // Where hands are given less time to learn, they have the same time in the dataset.
+        let horizon = agents.iter().flatten().find_map(|config| config.horizon);
+        make::recorded(
+            &MakeArgs {
+                task: task.id.to_owned(),
+                out,
+                name: Some(self.id.to_owned()),
+                from: sources,
+                episodes,
+                noise: self.noise,
+                random: self.random,
+                horizon: horizon.filter(|&steps| steps != task.spec.horizon),
+                seed: 0,
+            },
+            &format!("recipe {}-{hash}: ", self.id),
+        )?;
+        Ok(None)
+    }
+}
+
+/// Episodes that a run has finished.
+fn seen(dir: &Path) -> Result<usize> {
+    let (config, checkpoint) = rollout::open_run(dir, None)?;
+    let seen = Learnt::new(&config, &checkpoint, dir)?.experience(&config)?;
+    Ok(seen.len())
+}
