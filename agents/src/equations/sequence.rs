@@ -34,7 +34,11 @@ fn arrays(value: &Value, path: &str, found: &mut Vec<(String, Vec<f64>)>) {
                 arrays(value, &format!("{path}.{key}"), found);
             }
         }
-        _ => found.push((path[1..].to_owned(), f64s(value))),
+        _ => {
+            let all = value.as_array().unwrap().iter();
+            let numbers = all.map(|v| v.as_f64().unwrap_or(f64::NAN));
+            found.push((path[1..].to_owned(), numbers.collect()));
+        }
     }
 }
 
@@ -73,8 +77,12 @@ pub fn changed<A: Compute>(
     let mut worst = 0.0f64;
     for ((name, from), (_, to)) in named(initial).into_iter().zip(named(after)) {
         let ours = wide(&state.get_flat(&format!("p.{name}")).unwrap());
-        let change =
-            |values: &[f64]| -> Vec<f64> { values.iter().zip(&from).map(|(v, f)| v - f).collect() };
+        // NaN stands for what cannot be compared.
+        let change = |values: &[f64]| -> Vec<f64> {
+            let all = values.iter().zip(&from).zip(&to);
+            let known = all.filter(|(_, to)| !to.is_nan());
+            known.map(|((v, from), _)| v - from).collect()
+        };
         worst = worst.max(close(&name, &change(&ours), &change(&to)));
     }
     worst
