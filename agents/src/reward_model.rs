@@ -307,14 +307,21 @@ impl<A: Compute> RewardModel<A> {
         self.members.iter().map(of).collect()
     }
 
-    /// Each member's r̂ of all transitions of the replay.
-    pub fn opinions_of_all(&self, replay: &Replay) -> Vec<Vec<f32>> {
-        let mut all = vec![Vec::with_capacity(replay.len()); self.members.len()];
-        for start in (0..replay.len()).step_by(CHUNK) {
+    /// The rows (s, a) of all transitions, a chunk at a time.
+    fn chunks<'a>(&'a self, replay: &'a Replay) -> impl Iterator<Item = Vec<f32>> + 'a {
+        (0..replay.len()).step_by(CHUNK).map(|start| {
             let mut rows = Vec::with_capacity(CHUNK * self.width());
             for i in start..replay.len().min(start + CHUNK) {
                 replay.extend_observation_action(i, &mut rows);
             }
+            rows
+        })
+    }
+
+    /// Each member's r̂ of all transitions of the replay.
+    pub fn opinions_of_all(&self, replay: &Replay) -> Vec<Vec<f32>> {
+        let mut all = vec![Vec::with_capacity(replay.len()); self.members.len()];
+        for rows in self.chunks(replay) {
             for (all, chunk) in all.iter_mut().zip(self.each(rows)) {
                 all.extend(chunk);
             }
@@ -352,15 +359,9 @@ impl<A: Compute> RewardModel<A> {
 
     /// Rewrites every reward in the replay.
     pub fn relabel(&self, replay: &mut Replay) {
-        for start in (0..replay.len()).step_by(CHUNK) {
-            let end = replay.len().min(start + CHUNK);
-            let mut rows = Vec::with_capacity((end - start) * self.width());
-            for i in start..end {
-                replay.extend_observation_action(i, &mut rows);
-            }
-            let rewards = self.rewards(rows);
-            replay.rewards_mut()[start..end].copy_from_slice(&rewards);
-        }
+        let chunks = self.chunks(replay);
+        let rewards: Vec<f32> = chunks.flat_map(|rows| self.rewards(rows)).collect();
+        replay.rewards_mut().copy_from_slice(&rewards);
     }
 
     /// Opinions on pairs of the replay, for query samplers.
