@@ -148,13 +148,15 @@ fn configs(args: &RunArgs) -> Result<Vec<RunConfig>> {
         prefbench_agents::algorithm::find(name).is_ok_and(|a| a.taught)
     };
     let mixed = algorithms.iter().any(taught);
-    // And the dataset for those that learn from one.
+    // And the dataset for those that learn from one, labels for those of them that are taught.
     let set = |name: &Option<String>| {
         let offline = prefbench_agents::algorithm::find(name.as_deref().unwrap_or_default())
             .is_ok_and(|a| a.offline().is_some());
         let dataset = args.dataset.iter().filter(|_| offline || name.is_none());
         let dataset = dataset.map(|path| format!("dataset.path={path:?}"));
-        args.set.iter().cloned().chain(dataset).collect()
+        let given = args.set.iter().cloned();
+        let given = given.filter(|pair| !mixed || taught(name) || !pair.starts_with("labels."));
+        given.chain(dataset).collect()
     };
     let mut configs = Vec::new();
     for &seed in &seeds {

@@ -11,27 +11,26 @@
 //!
 //! `cpl` has c_BC = 0 and λ < 1, `cpl-bc` c_BC > 0 and λ = 1; `cpl-kl` takes A(σ) = α Σ_t (log π − log
 //! π_ref), π_ref the policy at the end of the first stage, and a smaller rate. Which segments are compared
-//! is the [`Pairing`]; [`comparison`] and [`ranking`] are the losses, and another contrastive loss can
-//! stand beside them.
+//! is the [`Pairing`]; the losses are [`super::contrastive`].
 //!
-//! Deviations: actions are not clipped to ±(1 − 10⁻⁵), which matters to squashed densities only; where all
-//! of a pass's comparisons fit in no whole number of batches the last is smaller, as there.
+//! Deviations: actions are not clipped to ±(1 − 10⁻⁵), which matters to squashed densities only.
 
 use std::collections::HashMap;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use prefbench_oracles::{Label, Pair, Preference, Segment, Stream};
 use serde::{Deserialize, Serialize};
 
 use super::OfflineData;
 use super::actor::{Actor, ActorConfig, Density};
+use super::contrastive::{agreement, comparison, ranking, sorted_share};
 use super::segments::{Passes, Rows, targets};
 use super::shared::{Figures, Scale, act};
 use crate::algorithm::{Build, OfflineConfig};
 use crate::config::{Checks, ConfigError, Setup, Tier};
 use crate::device::Compute;
 use crate::learner::{LearnError, Learner, Mode, Policy};
-use crate::nets::{Init, Inner, log_sigmoid};
+use crate::nets::{Init, Inner};
 use crate::state::{State, StateError};
 
 /// Which segments are compared.
@@ -222,33 +221,6 @@ fn scores(preferences: &[Preference]) -> Vec<(Segment, f64)> {
     scored
 }
 
-/// ℓ_λ of pairs: the mean of −y log σ(A(right) − λ A(left)) − (1 − y) log σ(A(left) − λ A(right)).
-/// All are `[pairs, 1]`; y is P\[right\].
-pub fn comparison<A: Compute>(
-    left: Tensor<A, 2>,
-    right: Tensor<A, 2>,
-    y: Tensor<A, 2>,
-    lambda: f64,
-) -> Tensor<A, 1> {
-    let to_right = log_sigmoid(right.clone() - left.clone() * lambda);
-    let to_left = log_sigmoid(left - right * lambda);
-    let not_y = y.clone().neg() + 1.0;
-    (y * to_right + not_y * to_left).mean().neg()
-}
-
-/// ℓ_λ over all pairs of segments that are sorted by their scores, the worst first: the mean over i < j of
-/// −log σ(A_j − λ A_i), for A `[segments, 1]`.
-pub fn ranking<A: Compute>(sorted: Tensor<A, 2>, lambda: f64) -> Tensor<A, 1> {
-    let n = sorted.dims()[0];
-    let logits = sorted.clone().transpose() - sorted.clone() * lambda;
-    let above: Vec<f32> = (0..n * n)
-        .map(|k| f32::from(u8::from(k % n > k / n)))
-        .collect();
-    let above = Tensor::from_data(TensorData::new(above, [n, n]), &sorted.device());
-    let pairs = (n * (n - 1) / 2).max(1) as f64;
-    (log_sigmoid(logits) * above).sum().neg() / pairs
-}
-
 /// What one step learns from.
 enum Chosen {
     /// Pairs with answers; the segments are all left ones, then all right ones.
@@ -396,26 +368,4 @@ impl<A: Compute> Learner for Cpl<A> {
         (self.steps, self.passes, self.stream) = state.get_json("progress")?;
         self.figures.load("figures", state, &self.device)
     }
-}
-
-/// Share of pairs whose margin A(right) − A(left) agrees with the answer; equal ones count half.
-fn agreement<B: burn::tensor::backend::Backend>(
-    margin: Tensor<B, 2>,
-    y: Tensor<B, 2>,
-) -> Tensor<B, 1> {
-    let right = margin.greater_elem(0.0).float();
-    let not_y = y.clone().neg() + 1.0;
-    (right.clone() * y + (right.neg() + 1.0) * not_y).mean()
-}
-
-/// Share of the pairs of sorted segments whose A is in the same order.
-fn sorted_share<B: burn::tensor::backend::Backend>(a: Tensor<B, 2>) -> Tensor<B, 1> {
-    let values: Vec<f32> = a.to_data().iter().collect();
-    let pairs = (0..values.len()).flat_map(|j| (0..j).map(move |i| (i, j)));
-    let (mut right, mut all) = (0.0, 0.0);
-    for (i, j) in pairs {
-        right += f32::from(u8::from(values[j] > values[i]));
-        all += 1.0;
-    }
-    Tensor::from_data([if all > 0.0 { right / all } else { 0.5 }], &a.device())
 }

@@ -11,9 +11,10 @@
 //! 4. Q̄ ← Q̄ + target_rate (Q − Q̄)
 //!
 //! π is a Gaussian around tanh(MLP(s)) whose log σ does not depend on s; the rate of its optimiser falls
-//! as a cosine. Rewards of Gymnasium's robots are scaled by 1000 over the range of the episodes' returns.
+//! as a cosine. Rewards are scaled by the steps of the longest episode over the range of the episodes' returns.
 //!
-//! Deviations: orthogonal weights have gain 1, not √2. [`Iql`] is the update; [`IqlOffline`] the learner
+//! Deviations: orthogonal weights have gain 1, not √2; the steps are the environment's limit there, 1000 for
+//! D4RL's robots, which alone have their rewards scaled. [`Iql`] is the update; [`IqlOffline`] the learner
 //! on the true reward, which is privileged.
 
 use burn::tensor::Tensor;
@@ -49,7 +50,8 @@ pub struct IqlConfig {
     pub beta: f64,
     /// Whether observations are scaled to mean 0 and deviation 1.
     pub scale_observations: bool,
-    /// Whether rewards are scaled so that the returns of the best and the worst episode lie 1000 apart.
+    /// Whether rewards are scaled so that the returns of the best and the worst episode lie as far apart as
+    /// the longest episode has steps.
     pub scale_rewards: bool,
 }
 
@@ -96,7 +98,12 @@ pub(super) fn networks(setup: &Setup<'_>) -> (ActorConfig, CriticConfig) {
         hidden,
         init,
         lr,
-        target_rate: 0.005,
+        // Fast targets make up for few updates.
+        target_rate: if setup.tier == Tier::Smoke {
+            0.02
+        } else {
+            0.005
+        },
     };
     (actor, critic)
 }
@@ -234,7 +241,11 @@ impl IqlOfflineConfig {
         Self {
             actor,
             critic,
-            iql: IqlConfig::defaults(setup),
+            // β is for advantages of a few units; Meta-World's rewards go up to 10 a step.
+            iql: IqlConfig {
+                scale_rewards: true,
+                ..IqlConfig::defaults(setup)
+            },
         }
     }
 }

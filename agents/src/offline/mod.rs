@@ -2,6 +2,7 @@
 
 pub mod actor;
 pub mod bc;
+pub mod contrastive;
 pub mod cpl;
 pub mod critics;
 pub mod data;

@@ -7,8 +7,8 @@
 //!
 //! 1. the ensemble, until a pass over the answers is accurate enough or `reward.epochs` are made;
 //! 2. IQL ([`super::iql`]) on r̂ of all transitions, for the rest of the run's steps. As there, r̂ is
-//!    scaled by 1000 over the range of the episodes' learned returns, and `reward_offset` is added to it:
-//!    0.5 for Gymnasium's robots, whose episodes end when they fall.
+//!    scaled by the longest episode's steps over the range of the learned returns, and `reward_offset` is
+//!    added to it, 0.5, for Gymnasium's robots, whose episodes end when they fall.
 //!
 //! Deviations from Preference Transformer's MR: an ensemble of three with sums, where it has one network
 //! with means; the last state of the reward, where it takes the best on a part of the training labels.

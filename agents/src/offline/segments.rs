@@ -9,19 +9,50 @@ use crate::reward_model::shuffled;
 
 /// Passes over `0..n`, each in an order of its own.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Saved", into = "Saved")]
 pub struct Passes {
     order: Vec<usize>,
     next: usize,
+    /// Where the order was drawn from.
+    drawn: Option<Stream>,
+}
+
+/// A state without the order, which may be long and can be drawn again.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    drawn: Option<Stream>,
+    n: usize,
+    next: usize,
+}
+
+impl From<Passes> for Saved {
+    fn from(passes: Passes) -> Self {
+        Self {
+            n: passes.order.len(),
+            drawn: passes.drawn,
+            next: passes.next,
+        }
+    }
+}
+
+impl From<Saved> for Passes {
+    fn from(saved: Saved) -> Self {
+        let order = |from: &Stream| shuffled(saved.n, &mut from.clone());
+        Self {
+            order: saved.drawn.as_ref().map(order).unwrap_or_default(),
+            next: saved.next,
+            drawn: saved.drawn,
+        }
+    }
 }
 
 impl Passes {
     /// The next batch: at most `size` numbers, fewer at the end of a pass. `n` must not be 0.
     pub fn batch(&mut self, n: usize, size: usize, rng: &mut Stream) -> &[usize] {
         if self.over() {
-            *self = Self {
-                order: shuffled(n, rng),
-                next: 0,
-            };
+            self.drawn = Some(rng.clone());
+            self.order = shuffled(n, rng);
+            self.next = 0;
         }
         let from = self.next;
         self.next = self.order.len().min(from + size);

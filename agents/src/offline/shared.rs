@@ -157,9 +157,9 @@ impl Memory {
         Ok(())
     }
 
-    /// Scales the rewards so that the returns of the best and the worst episode lie 1000 apart (IQL,
-    /// Preference Transformer), and adds `offset` to each. Returns that are all equal are left as they
-    /// are.
+    /// Scales the rewards so that the returns of the best and the worst episode lie as far apart as the
+    /// longest episode has steps (Preference Transformer), and adds `offset` to each. Returns that are all
+    /// equal are left as they are.
     pub fn scale_rewards(&mut self, offset: f32) {
         let spans: Vec<_> = self.replay.trajectories().episodes().to_vec();
         let rewards = self.replay.rewards_mut();
@@ -170,8 +170,9 @@ impl Memory {
         let (low, high) = returns.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), r| {
             (low.min(r), high.max(r))
         });
+        let longest = spans.iter().map(|e| e.len).max().unwrap_or(0) as f64;
         let factor = if high > low {
-            1000.0 / (high - low)
+            longest / (high - low)
         } else {
             1.0
         };
