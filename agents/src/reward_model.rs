@@ -307,21 +307,10 @@ impl<A: Compute> RewardModel<A> {
         self.members.iter().map(of).collect()
     }
 
-    /// The rows (s, a) of all transitions, a chunk at a time.
-    fn chunks<'a>(&'a self, replay: &'a Replay) -> impl Iterator<Item = Vec<f32>> + 'a {
-        (0..replay.len()).step_by(CHUNK).map(|start| {
-            let mut rows = Vec::with_capacity(CHUNK * self.width());
-            for i in start..replay.len().min(start + CHUNK) {
-                replay.extend_observation_action(i, &mut rows);
-            }
-            rows
-        })
-    }
-
     /// Each member's r̂ of all transitions of the replay.
     pub fn opinions_of_all(&self, replay: &Replay) -> Vec<Vec<f32>> {
         let mut all = vec![Vec::with_capacity(replay.len()); self.members.len()];
-        for rows in self.chunks(replay) {
+        for rows in replay.chunks(CHUNK) {
             for (all, chunk) in all.iter_mut().zip(self.each(rows)) {
                 all.extend(chunk);
             }
@@ -359,7 +348,7 @@ impl<A: Compute> RewardModel<A> {
 
     /// Rewrites every reward in the replay.
     pub fn relabel(&self, replay: &mut Replay) {
-        let chunks = self.chunks(replay);
+        let chunks = replay.chunks(CHUNK);
         let rewards: Vec<f32> = chunks.flat_map(|rows| self.rewards(rows)).collect();
         replay.rewards_mut().copy_from_slice(&rewards);
     }

@@ -163,14 +163,14 @@ impl Shape {
     }
 
     /// Numbers in the flat vector.
-    pub fn len(&self) -> usize {
+    pub fn numbers(&self) -> usize {
         let norms = if self.norm_first { 4 } else { 2 };
         norms * self.width + self.layers * self.layer_len()
     }
 
     /// Fresh parameters.
     pub fn draw(&self, weights: Weights, rng: &mut Stream) -> Vec<f32> {
-        let mut all = Vec::with_capacity(self.len());
+        let mut all = Vec::with_capacity(self.numbers());
         for (name, size) in self.parts() {
             let fill = if name.ends_with("gain") { 1.0 } else { 0.0 };
             let from = all.len();

@@ -164,7 +164,7 @@ fn both_paths_of_a_transformer_agree() {
         });
         let rng = &mut Stream::new(4, "init");
         let device = Default::default();
-        let (mut w, mut x) = (vec![0.0; shape.len()], vec![0.0; 2 * 9 * 8]);
+        let (mut w, mut x) = (vec![0.0; shape.numbers()], vec![0.0; 2 * 9 * 8]);
         rng.fill_normal(&mut w);
         rng.fill_normal(&mut x);
         let mut valid = vec![true; 18];

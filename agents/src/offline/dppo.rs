@@ -86,8 +86,8 @@ impl DppoConfig {
 /// Gradient steps of a run.
 pub fn steps(setup: &Setup<'_>) -> u64 {
     match setup.tier {
-        Tier::Smoke => 5_000,
-        Tier::Short => 50_000,
+        Tier::Smoke => 4_000,
+        Tier::Short => 40_000,
         Tier::Full => 1_000_000,
     }
 }

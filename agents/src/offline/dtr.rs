@@ -124,7 +124,7 @@ impl DtrConfig {
 /// Gradient steps of a run.
 pub fn steps(setup: &Setup<'_>) -> u64 {
     match setup.tier {
-        Tier::Smoke => 3_000,
+        Tier::Smoke => 2_000,
         Tier::Short => 15_000,
         Tier::Full => 55_000,
     }

@@ -103,8 +103,8 @@ impl OppoConfig {
 /// Gradient steps of a run.
 pub fn steps(setup: &Setup<'_>) -> u64 {
     match setup.tier {
-        Tier::Smoke => 1_000,
-        Tier::Short => 6_000,
+        Tier::Smoke => 500,
+        Tier::Short => 4_000,
         Tier::Full => 100_000,
     }
 }

@@ -223,7 +223,7 @@ impl Trunk {
         };
         parameters.add(&format!("{name}.time"), &[times, d], table);
         let values = shape.draw(blocks, rng);
-        parameters.add(&format!("{name}.blocks"), &[shape.len()], values);
+        parameters.add(&format!("{name}.blocks"), &[shape.numbers()], values);
         Self {
             name,
             shape: Arc::new(shape),

@@ -31,7 +31,11 @@ impl<A: Compute> Regression<A> {
     ) -> Self {
         let mut parameters = Parameters::new(device);
         parameters.add_linear("in", (inputs, shape.width), None, rng);
-        parameters.add("transformer", &[shape.len()], shape.draw(Weights::Gpt, rng));
+        parameters.add(
+            "transformer",
+            &[shape.numbers()],
+            shape.draw(Weights::Gpt, rng),
+        );
         parameters.add_linear("out", (shape.width, outputs), None, rng);
         Self {
             shape: Arc::new(shape),
