@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::config::{ConfigError, Setup};
 use crate::device::{Compute, Device, DeviceError, on_device};
 use crate::learner::{Learner, Online};
-use crate::offline::{OfflineData, bc, cpl, ipl, iql, mr, sft};
+use crate::offline::{OfflineData, bc, cpl, dppo, dtr, ipl, iql, mr, oppo, pt, sft};
 use crate::online::method::{Method, Plain};
 use crate::online::{cautious, mrn, pebble, qpa, random, rime, rune, sac, surf};
 use crate::replay::Dims;
@@ -259,6 +259,34 @@ pub const ALGORITHMS: &[Algorithm] = &[
         Reads::Preferences,
         |s| json(&cpl::CplConfig::kl(s)),
         cpl::steps,
+    ),
+    offline::<pt::PtConfig>(
+        "pt",
+        "implicit Q-learning on the reward of a Preference Transformer",
+        Reads::Preferences,
+        |s| json(&pt::PtConfig::defaults(s)),
+        mr::steps,
+    ),
+    offline::<dppo::DppoConfig>(
+        "dppo",
+        "direct preference-based policy optimisation: nearer to what a predictor ranks higher",
+        Reads::Preferences,
+        |s| json(&dppo::DppoConfig::defaults(s)),
+        dppo::steps,
+    ),
+    offline::<oppo::OppoConfig>(
+        "oppo",
+        "a policy conditioned on hindsight, and a search for the preferred context",
+        Reads::Preferences,
+        |s| json(&oppo::OppoConfig::defaults(s)),
+        oppo::steps,
+    ),
+    offline::<dtr::DtrConfig>(
+        "dtr",
+        "a Decision Transformer regularised by a Q-function of a learned reward",
+        Reads::Preferences,
+        |s| json(&dtr::DtrConfig::defaults(s)),
+        dtr::steps,
     ),
 ];
 

@@ -7,6 +7,7 @@ use prefbench_oracles::UnknownName;
 use serde::{Deserialize, Serialize};
 
 use crate::dense::Dense;
+use crate::mish::Mish;
 
 /// Where tensors live and which backend computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,12 +70,12 @@ impl Device {
 
 /// A burn backend with autodiff that learners can run on.
 pub trait Compute:
-    Dense + AutodiffBackend<InnerBackend: Dense, Device: Default, FloatElem = f32>
+    Dense + Mish + AutodiffBackend<InnerBackend: Dense + Mish, Device: Default, FloatElem = f32>
 {
 }
 
 impl<A> Compute for A where
-    A: Dense + AutodiffBackend<InnerBackend: Dense, Device: Default, FloatElem = f32>
+    A: Dense + Mish + AutodiffBackend<InnerBackend: Dense + Mish, Device: Default, FloatElem = f32>
 {
 }
 

@@ -16,12 +16,14 @@ use serde_json::Value;
 use crate::dense::Dense;
 use crate::device::Compute;
 use crate::explore::StateEntropy;
+use crate::mish::Mish;
 use crate::nets::{Activation, Init, Inner, Linear, Mlp};
 use crate::optim::{Adam, polyak};
 use crate::replay::{Batch, Dims, Replay, Transition};
 use crate::reward_model::{Example, RewardConfig, RewardModel};
 use crate::sac::{Sac, SacConfig, Share, sample};
 use crate::state::State;
+use crate::transformer::Transform;
 
 const TOLERANCE: f64 = 1e-4;
 const DIMS: Dims = Dims { obs: 5, act: 2 };
@@ -33,6 +35,12 @@ type Remote = Autodiff<Far>;
 impl Dense for Far {
     const HOST: bool = false;
 }
+
+impl Transform for Far {
+    const FUSED: bool = false;
+}
+
+impl Mish for Far {}
 
 /// Runs a generic test on every backend.
 macro_rules! on_every_backend {
@@ -70,6 +78,7 @@ on_every_backend! {
 mod methods;
 mod offline;
 mod reward;
+mod sequence;
 use methods::{discriminator_and_warm_start, meta_step, qpa, rune_and_caution, surf};
 use offline::{cloning, contrastive, implicit_q, inverse_preferences, preferred_segments};
 use reward::{reward_training, weighted_windows};

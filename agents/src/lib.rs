@@ -5,8 +5,6 @@
 //! parameter inside this crate only; outside, a [`Device`] is a name and a learner is a `Box<dyn Online>`
 //! or a `Box<dyn Learner>`.
 
-#![cfg_attr(not(feature = "cuda"), forbid(unsafe_code))]
-
 pub mod algorithm;
 pub mod backbone;
 pub mod config;
@@ -17,15 +15,18 @@ mod equations;
 pub mod explore;
 pub mod held_out;
 pub mod learner;
+pub mod mish;
 pub mod nets;
 pub mod offline;
 pub mod online;
 pub mod optim;
+pub mod parameters;
 pub mod replay;
 pub mod reward_model;
 pub mod sac;
 pub mod stack;
 pub mod state;
+pub mod transformer;
 
 pub use algorithm::{ALGORITHMS, Algorithm, Build, BuildError, Offline, OfflineConfig, Start};
 pub use config::{ConfigError, Setup, TIERS, Tier};

@@ -126,6 +126,17 @@ impl Replay {
         &mut self.reward
     }
 
+    /// The rows (s, a) of all transitions, `size` at a time.
+    pub fn chunks(&self, size: usize) -> impl Iterator<Item = Vec<f32>> + '_ {
+        (0..self.len()).step_by(size).map(move |start| {
+            let mut rows = Vec::new();
+            for i in start..self.len().min(start + size) {
+                self.extend_observation_action(i, &mut rows);
+            }
+            rows
+        })
+    }
+
     /// Appends the rows (s, a) of transition `i` to `out`.
     pub fn extend_observation_action(&self, i: usize, out: &mut Vec<f32>) {
         out.extend_from_slice(self.trajectories.observation(i));

@@ -13,9 +13,7 @@ use std::ops::Range;
 use burn::tensor::{Int, Tensor, TensorData};
 use burn_flex::{Flex, FlexDevice};
 use prefbench_oracles::{Label, Pair, Preference, Segment, Stream};
-use serde::{Deserialize, Serialize};
 
-use crate::config::Checks;
 use crate::dense::Dense;
 use crate::device::Compute;
 use crate::nets::{Activation, Init, Inner, Mlp, log_sigmoid};
@@ -23,44 +21,14 @@ use crate::optim::Adam;
 use crate::replay::{Dims, Replay};
 use crate::state::{State, StateError};
 
+mod config;
 mod scores;
 
+pub use config::RewardConfig;
 pub use scores::Scores;
 
 /// Rows of (s, a) in one forward pass when nothing is learnt.
 const CHUNK: usize = 1024;
-
-/// Settings of the reward ensemble.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RewardConfig {
-    /// Widths of the hidden layers of each member.
-    pub hidden: Vec<usize>,
-    /// Members of the ensemble.
-    pub members: usize,
-    /// Adam's learning rate.
-    pub lr: f64,
-    /// Labelled pairs per gradient step.
-    pub batch: usize,
-    /// Most passes over all labels in one session.
-    pub epochs: usize,
-    /// Training accuracy (mean over members) at which a session's training stops.
-    pub target_accuracy: f64,
-}
-
-impl RewardConfig {
-    pub(crate) fn check(&self, c: &mut Checks) {
-        c.at_least("reward.hidden (number of layers)", self.hidden.len(), 1);
-        for &width in &self.hidden {
-            c.at_least("reward.hidden", width, 1);
-        }
-        c.at_least("reward.members", self.members, 1);
-        c.positive("reward.lr", self.lr);
-        c.at_least("reward.batch", self.batch, 1);
-        c.at_least("reward.epochs", self.epochs, 1);
-        c.within("reward.target_accuracy", self.target_accuracy, 0.0, 1.0);
-    }
-}
 
 /// A pair to learn from: what is to be predicted, and how much it counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -331,6 +299,17 @@ impl<A: Compute> RewardModel<A> {
         spread(&self.members, &self.rows(rows))
     }
 
+    /// Each member's r̂ of all transitions of the replay.
+    pub fn opinions_of_all(&self, replay: &Replay) -> Vec<Vec<f32>> {
+        let mut all = vec![Vec::with_capacity(replay.len()); self.members.len()];
+        for rows in replay.chunks(CHUNK) {
+            for (all, chunk) in all.iter_mut().zip(each(&self.members, &self.rows(rows))) {
+                all.extend(chunk);
+            }
+        }
+        all
+    }
+
     /// The policy's reward for one transition.
     pub fn predict(&self, observation: &[f32], action: &[f32]) -> f32 {
         let row = [observation, action].concat();
@@ -350,12 +329,9 @@ impl<A: Compute> RewardModel<A> {
 
     /// Rewrites every reward in the replay.
     pub fn relabel(&self, replay: &mut Replay) {
-        for start in (0..replay.len()).step_by(CHUNK) {
-            let end = replay.len().min(start + CHUNK);
-            let rows = self.rows(replay.state_actions(start..end));
-            let rewards = rewards(&self.members, rows, self.penalty);
-            replay.rewards_mut()[start..end].copy_from_slice(&rewards);
-        }
+        let of = |rows| rewards(&self.members, self.rows(rows), self.penalty);
+        let rewards: Vec<f32> = replay.chunks(CHUNK).flat_map(of).collect();
+        replay.rewards_mut().copy_from_slice(&rewards);
     }
 
     /// Opinions on pairs of the replay, for query samplers.
@@ -435,10 +411,15 @@ fn rewards<B: Dense>(members: &[Mlp<B>], x: Tensor<B, 2>, penalty: f32) -> Vec<f
     (sum / members.len() as f64).into_data().iter().collect()
 }
 
+/// Each member's r̂ of each row (s, a).
+fn each<B: Dense>(members: &[Mlp<B>], x: &Tensor<B, 2>) -> Vec<Vec<f32>> {
+    let of = |m: &Mlp<B>| m.forward(x.clone()).tanh().into_data().iter().collect();
+    members.iter().map(of).collect()
+}
+
 /// Mean and standard deviation of the members' r̂ for each row.
 fn spread<B: Dense>(members: &[Mlp<B>], x: &Tensor<B, 2>) -> (Vec<f32>, Vec<f32>) {
-    let one = |m: &Mlp<B>| m.forward(x.clone()).tanh().into_data().iter().collect();
-    let r: Vec<Vec<f32>> = members.iter().map(one).collect();
+    let r = each(members, x);
     let count = r.len() as f32;
     let moments = |i: usize| {
         let mean = r.iter().map(|r| r[i]).sum::<f32>() / count;

@@ -102,6 +102,12 @@ impl State {
         Ok(values.clone())
     }
 
+    /// The shape of a tensor; `None` if there is none of this name.
+    #[cfg(test)]
+    pub(crate) fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.tensors.get(name).map(|(shape, _)| shape.clone())
+    }
+
     /// Stores any serialisable value.
     pub fn put_json<T: Serialize>(&mut self, name: &str, value: &T) {
         let value = serde_json::to_value(value).expect("plain data serialises");

@@ -245,6 +245,7 @@ fn numbers_out_of_range_are_refused_by_name() {
         "/method/warm_steps",
         "/bc_steps",
         "/warmup",
+        "/average_from",
         "/replay_batch",
     ];
     for algorithm in ALGORITHMS {

@@ -140,7 +140,7 @@ fn what_cannot_be_learnt_from_is_refused() {
         } else {
             on(data(4, 0)).update().unwrap();
         }
-        let build = Build {
+        let build = || Build {
             dims: Dims { obs: 4, act: 2 },
             total_steps: 300,
             seed: 1,
@@ -148,14 +148,14 @@ fn what_cannot_be_learnt_from_is_refused() {
             ticket: None,
         };
         let refused = algorithm
-            .build_on(&small(algorithm), build, data(4, 4))
+            .build_on(&small(algorithm), build(), data(4, 4))
             .err();
         assert!(
             matches!(refused, Some(BuildError::Sizes { .. })),
             "{}",
             algorithm.id
         );
-        let refused = algorithm.build(&small(algorithm), build).err();
+        let refused = algorithm.build(&small(algorithm), build()).err();
         assert!(
             matches!(refused, Some(BuildError::Offline(_))),
             "{}",

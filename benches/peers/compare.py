@@ -92,6 +92,9 @@ WORKLOADS = {
         torch("PyTorch eager", "reward_torch.py", "update-torch-eager"),
         torch("PyTorch optimised", "reward_torch.py", "update-torch-optimised"),
     ),
+    "transformer-update": (torch("PyTorch eager", "sequence_torch.py", "transformer-torch-eager"),),
+    "pt-update": (torch("PyTorch eager", "sequence_torch.py", "pt-torch-eager"),),
+    "dtr-update": (torch("PyTorch eager", "sequence_torch.py", "dtr-torch-eager"),),
     "relabel": (
         torch("PyTorch, B-Pref's loop", "reward_torch.py", "relabel-torch-bpref"),
         torch("PyTorch, one chunk", "reward_torch.py", "relabel-torch-one-chunk"),

@@ -117,6 +117,11 @@ impl Stream {
         out.fill_with(|| low + (high - low) * ((self.next_u32() >> 8) as f32 / (1 << 24) as f32));
     }
 
+    /// 64 random bits, to key a generator that is a function of its counter.
+    pub fn key(&mut self) -> u64 {
+        self.next_u64()
+    }
+
     /// Fills `out` for dropout: 0 with probability `p`, to 16 bits, else 1/(1 − p).
     pub fn fill_dropout(&mut self, out: &mut [f32], p: f64) {
         let (dropped, kept) = ((p * 65536.0).round() as u64, (1.0 / (1.0 - p)) as f32);

@@ -2,7 +2,7 @@
 //!
 //! The baseline of Preference Transformer (Kim et al. 2023, arXiv 2303.00957;
 //! github.com/csmile-1006/PreferenceTransformer at f71647b, `train_offline.py`) with the reward ensemble of
-//! Uni-RLHF (github.com/pickxiguapi/Clean-Offline-RLHF), which is [`RewardModel`]: Bradley-Terry over sums
+//! Uni-RLHF (github.com/pickxiguapi/Clean-Offline-RLHF), which is [`crate::reward_model::RewardModel`]: Bradley-Terry over sums
 //! of tanh outputs. A run has two stages, each of gradient steps:
 //!
 //! 1. the ensemble, until a pass over the answers is accurate enough or `reward.epochs` are made;
@@ -13,21 +13,21 @@
 //! Deviations from Preference Transformer's MR: an ensemble of three with sums, where it has one network
 //! with means; the last state of the reward, where it takes the best on a part of the training labels.
 
-use prefbench_oracles::{Label, Preference, Stream};
+use prefbench_oracles::Stream;
 use serde::{Deserialize, Serialize};
 
 use super::OfflineData;
 use super::actor::ActorConfig;
 use super::critics::CriticConfig;
 use super::iql::{Iql, IqlConfig, networks};
-use super::segments::Passes;
+use super::reward_stage::RewardStage;
 use super::shared::{Memory, act};
 use crate::algorithm::{Build, OfflineConfig};
 use crate::config::{Checks, ConfigError, Setup, Tier};
 use crate::device::Compute;
 use crate::learner::{LearnError, Learner, Mode, Policy};
-use crate::reward_model::{RewardConfig, RewardModel};
-use crate::state::{State, StateError, exact};
+use crate::reward_model::RewardConfig;
+use crate::state::{State, StateError};
 
 /// Settings of MR.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,16 +98,8 @@ impl OfflineConfig for MrConfig {
         data: OfflineData,
         device: A::Device,
     ) -> Result<Box<dyn Learner>, ConfigError> {
-        let passes = self.reward.epochs * data.preferences().len().div_ceil(self.reward.batch);
-        if b.total_steps <= passes as u64 {
-            return Err(ConfigError {
-                key: "steps".to_owned(),
-                value: b.total_steps.to_string(),
-                must: format!("more than the {passes} that the reward may take"),
-            });
-        }
         let init = &mut Stream::new(b.seed, "init");
-        let reward = RewardModel::new(self.reward.clone(), b.dims, init, device.clone());
+        let reward = RewardStage::new(&self.reward, &data, b.total_steps, init, &device)?;
         let iql = Iql::new(
             self.iql.clone(),
             (&self.actor, &self.critic),
@@ -119,14 +111,6 @@ impl OfflineConfig for MrConfig {
         Ok(Box::new(Mr::<A> {
             id,
             memory: Memory::new(&data, self.iql.scale_observations),
-            progress: Progress {
-                steps: 0,
-                epochs: 0,
-                done: false,
-                passes: vec![Passes::default(); self.reward.members],
-                now: Tally::default(),
-                last: None,
-            },
             stream: Stream::new(b.seed, "batch"),
             total: b.total_steps,
             config: self,
@@ -137,44 +121,6 @@ impl OfflineConfig for MrConfig {
     }
 }
 
-/// How far the reward is trained.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Progress {
-    /// Gradient steps.
-    steps: u64,
-    /// Complete passes.
-    epochs: usize,
-    /// Whether it is the policy's turn.
-    done: bool,
-    /// Each member's order of the answers.
-    passes: Vec<Passes>,
-    /// Of the pass that goes on.
-    now: Tally,
-    /// Of the last complete pass.
-    last: Option<Tally>,
-}
-
-/// What a pass over the answers found.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct Tally {
-    /// Sum over members and answers of the cross-entropy.
-    #[serde(with = "exact")]
-    loss: f64,
-    /// Members times answers.
-    answers: usize,
-    /// Those of them that are strict.
-    strict: usize,
-    /// Strict answers that the members predict.
-    correct: usize,
-}
-
-impl Tally {
-    /// Share of strict answers that are predicted; NaN if there are none.
-    fn accuracy(&self) -> f64 {
-        self.correct as f64 / self.strict as f64
-    }
-}
-
 /// The learner.
 pub struct Mr<A: Compute> {
     id: &'static str,
@@ -182,63 +128,10 @@ pub struct Mr<A: Compute> {
     total: u64,
     data: OfflineData,
     memory: Memory,
-    reward: RewardModel<A>,
+    reward: RewardStage<A>,
     iql: Iql<A>,
-    progress: Progress,
     /// Batches of either stage.
     stream: Stream,
-}
-
-impl<A: Compute> Mr<A> {
-    /// A gradient step of the reward; after the last one, the rewards to learn the policy from.
-    fn learn_reward(&mut self) -> Result<(), LearnError> {
-        self.data.segment_len()?;
-        let (answers, p) = (self.data.preferences(), &mut self.progress);
-        let size = self.config.reward.batch;
-        let choose = |pass: &mut Passes| {
-            let chosen = pass.batch(answers.len(), size, &mut self.stream);
-            chosen.iter().map(|&i| answers[i]).collect()
-        };
-        let batches: Vec<Vec<Preference>> = p.passes.iter_mut().map(choose).collect();
-        let (loss, margins) = self.reward.step(&self.memory.replay, &batches);
-        p.steps += 1;
-        if !loss.is_finite() {
-            return Err(LearnError::Diverged {
-                what: "the reward model's loss",
-                value: loss,
-                step: p.steps,
-            });
-        }
-        p.now.loss += loss * batches[0].len() as f64;
-        for (answer, margin) in batches.iter().flatten().zip(margins.into_iter().flatten()) {
-            p.now.answers += 1;
-            p.now.strict += usize::from(answer.label != Label::Equal);
-            p.now.correct += usize::from(match answer.label {
-                Label::Left => margin <= 0.0,
-                Label::Right => margin > 0.0,
-                Label::Equal => false,
-            });
-        }
-        if p.passes[0].over() {
-            p.epochs += 1;
-            let pass = std::mem::take(&mut p.now);
-            p.last = Some(pass);
-            let RewardConfig {
-                epochs,
-                target_accuracy,
-                ..
-            } = self.config.reward;
-            if p.epochs >= epochs || pass.accuracy() > target_accuracy {
-                p.done = true;
-                self.iql.set_total(self.total - p.steps);
-                self.reward.relabel(&mut self.memory.replay);
-                if self.config.iql.scale_rewards {
-                    self.memory.scale_rewards(self.config.reward_offset as f32);
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 impl<A: Compute> Policy for Mr<A> {
@@ -249,8 +142,17 @@ impl<A: Compute> Policy for Mr<A> {
 
 impl<A: Compute> Learner for Mr<A> {
     fn update(&mut self) -> Result<(), LearnError> {
-        if !self.progress.done {
-            return self.learn_reward();
+        if !self.reward.done() {
+            let replay = &self.memory.replay;
+            self.reward.step(&self.data, replay, &mut self.stream)?;
+            if self.reward.done() {
+                self.iql.set_total(self.total - self.reward.steps());
+                self.reward.model.relabel(&mut self.memory.replay);
+                if self.config.iql.scale_rewards {
+                    self.memory.scale_rewards(self.config.reward_offset as f32);
+                }
+            }
+            return Ok(());
         }
         let batch = self.memory.batch(self.iql.batch(), &mut self.stream)?;
         self.iql.update(batch, &mut self.stream);
@@ -259,13 +161,7 @@ impl<A: Compute> Learner for Mr<A> {
 
     fn metrics(&self) -> Vec<(&'static str, f64)> {
         let mut out = self.iql.metrics();
-        if let Some(last) = &self.progress.last {
-            out.push(("reward.loss", last.loss / last.answers as f64));
-            // Undefined where every answer is a tie.
-            if last.strict > 0 {
-                out.push(("reward.accuracy", last.accuracy()));
-            }
-        }
+        out.extend(self.reward.metrics());
         out
     }
 
@@ -275,7 +171,7 @@ impl<A: Compute> Learner for Mr<A> {
         self.reward.save(&mut state);
         self.iql.save(&mut state);
         self.memory.save(&mut state);
-        state.put_json("progress", &(&self.progress, &self.stream));
+        state.put_json("stream", &self.stream);
         state
     }
 
@@ -284,7 +180,7 @@ impl<A: Compute> Learner for Mr<A> {
         self.reward.load(state)?;
         self.iql.load(state)?;
         self.memory.load(state)?;
-        (self.progress, self.stream) = state.get_json("progress")?;
+        self.stream = state.get_json("stream")?;
         Ok(())
     }
 }

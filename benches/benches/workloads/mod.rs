@@ -9,7 +9,11 @@ use prefbench_agents::device::Cpu;
 use prefbench_agents::explore::StateEntropy;
 use prefbench_agents::replay::Replay;
 use prefbench_agents::reward_model::{RewardConfig, RewardModel};
-use prefbench_agents::{Build, Device, Dims, State, Ticket, Transition, algorithm};
+use prefbench_agents::transformer::regression::Regression;
+use prefbench_agents::transformer::{Act, Call, Shape};
+use prefbench_agents::{
+    Build, Device, Dims, OfflineData, Setup, State, Ticket, Tier, Transition, algorithm,
+};
 use prefbench_envs::{self as envs, End, Env, Task};
 use prefbench_oracles::{
     Ending, Label, NoScores, Pair, Pool, Preference, Segment, Stream, Trajectories, sampler,
@@ -41,6 +45,18 @@ pub const WORKLOADS: &[(&str, &str)] = &[
         "gradient steps, 3 members 3x256, 128 pairs of 50 steps",
     ),
     (
+        "transformer-update",
+        "gradient steps, 4 layers of 128, 4 heads, 64 sequences of 60 tokens",
+    ),
+    (
+        "pt-update",
+        "gradient steps of the reward, 16 pairs of 50 steps, 1 layer of 256",
+    ),
+    (
+        "dtr-update",
+        "updates, 64 windows of 20 steps, 4 layers of 128",
+    ),
+    (
         "relabel",
         "relabellings of 20,000 transitions, 3 members 3x256",
     ),
@@ -69,6 +85,25 @@ pub fn build(name: &str) -> Option<Workload> {
         ("sac-update", "") => Some(sac_update(256, 256, Device::Flex, None)),
         ("sac-update-wide", "") => Some(sac_update(1024, 1024, Device::Flex, None)),
         ("reward-update", "") => Some(reward_update()),
+        ("transformer-update", "") => Some(transformer_update()),
+        ("pt-update", "") => Some(on_dataset(
+            "pt",
+            &json!({
+                "/preference/transformer": { "width": 256, "layers": 1, "heads": 4, "dropout": 0.1 },
+                "/preference/batch": 16,
+                "/preference/epochs": 1_000_000,
+            }),
+            0,
+        )),
+        ("dtr-update", "") => Some(on_dataset(
+            "dtr",
+            &json!({
+                "/reward/hidden": [8], "/reward/epochs": 1, "/reward/batch": 16,
+                "/transformer": { "width": 128, "layers": 4, "heads": 4, "dropout": 0.1 },
+                "/critic_hidden": [128, 128, 128], "/context": 20, "/batch": 64,
+            }),
+            1,
+        )),
         ("relabel", "") => Some(relabel()),
         ("k-center", "") => Some(k_center(1.0)),
         ("k-center-noise", "") => Some(k_center(0.0)),
@@ -173,6 +208,87 @@ fn reward_update() -> Workload {
             .fit(&replay, &preferences, &mut shuffle)
             .expect("there are labels");
     })
+}
+
+/// One step of Adam on a regression of a causal transformer's outputs, GELU, nothing dropped.
+fn transformer_update() -> Workload {
+    const BATCH: usize = 64;
+    const TOKENS: usize = 60;
+    let shape = Shape {
+        width: 128,
+        layers: 4,
+        heads: 4,
+        inner: 512,
+        activation: Act::Gelu,
+        causal: true,
+        norm_first: true,
+        dropout: 0.0,
+    };
+    let init = &mut Stream::new(0, "init");
+    let mut model = Regression::<Cpu>::new(shape, (32, 6), (1e-3, 0.0), init, &Default::default());
+    let mut x = vec![0.0; BATCH * TOKENS * 32];
+    Stream::new(0, "data").fill_normal(&mut x);
+    let first = x.chunks(32).flat_map(|x| x[..6].iter());
+    let y: Vec<f32> = first.map(|x| x.tanh()).collect();
+    Box::new(move || {
+        black_box(model.step(BATCH, &x, &y, &Call::default()));
+    })
+}
+
+/// One step of an offline algorithm on the synthetic episodes and 16 answers about segments of 50 steps, with
+/// these settings, after the `first` steps.
+fn on_dataset(id: &str, settings: &serde_json::Value, first: usize) -> Workload {
+    let mut t = Trajectories::new(DIMS.obs, DIMS.act);
+    synthetic(|event| match event {
+        Event::Begin(observation) => t.begin(observation).expect("an episode begins"),
+        Event::Step(s) => {
+            t.push(s.action, s.reward, s.next_observation)
+                .expect("a step is stored");
+            if let Some(end) = s.end {
+                t.finish(end).expect("an episode ends");
+            }
+        }
+    });
+    let segment = |i: u32| Segment {
+        trajectory: i,
+        start: 100,
+        len: 50,
+    };
+    let answer = |i: u32| Preference {
+        pair: Pair {
+            left: segment(i),
+            right: segment(i + 1),
+        },
+        label: if i % 2 == 0 {
+            Label::Left
+        } else {
+            Label::Right
+        },
+    };
+    let data = OfflineData::new(t, (0..16).map(answer).collect()).expect("segments lie in it");
+    let algorithm = algorithm::find(id).expect("registered");
+    let setup = Setup {
+        family: "gymnasium",
+        horizon: EPISODE,
+        tier: Tier::Short,
+    };
+    let mut all = (algorithm.defaults)(&setup);
+    for (path, value) in settings.as_object().expect("a map") {
+        *all.pointer_mut(path).expect("a setting") = value.clone();
+    }
+    let build = Build {
+        dims: DIMS,
+        total_steps: 2_000_000,
+        seed: 0,
+        device: Device::Flex,
+        ticket: None,
+    };
+    let mut learner = algorithm
+        .build_on(&all, build, data)
+        .expect("the settings are valid");
+    let mut step = move || learner.update().expect("a step");
+    (0..first).for_each(|_| step());
+    Box::new(step)
 }
 
 /// One relabelling of the whole replay.
