@@ -192,7 +192,7 @@ fn reward_update() -> Workload {
                 left: segment(),
                 right: segment(),
             },
-            label: if i.is_multiple_of(2) {
+            label: if i % 2 == 0 {
                 Label::Left
             } else {
                 Label::Right
