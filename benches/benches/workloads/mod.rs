@@ -259,7 +259,7 @@ fn on_dataset(id: &str, settings: &serde_json::Value, first: usize) -> Workload 
             left: segment(i),
             right: segment(i + 1),
         },
-        label: if i % 2 == 0 {
+        label: if i.is_multiple_of(2) {
             Label::Left
         } else {
             Label::Right
