@@ -153,7 +153,8 @@ impl<M: Method> PebbleConfig<M> {
                 (Tier::Full, true) => feedback(10_000, 50, 5_000, 50, 100),
                 (Tier::Full, false) => feedback(1_000, 100, 20_000, 50, 100),
                 (Tier::Short, true) => feedback(5_000, 50, 1_000, 25, 100),
-                (Tier::Short, false) => feedback(1_000, 50, 10_000, 50, 100),
+                // As early in the run as B-Pref's.
+                (Tier::Short, false) => feedback(1_000, 100, 4_000, 50, 100),
                 // Short segments and a recent pool say more per label where steps are few.
                 (Tier::Smoke, _) => feedback(2_000, 50, 500, 10, 40),
             },
