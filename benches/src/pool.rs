@@ -21,6 +21,8 @@ use crate::config::RunConfig;
 use crate::progress::{Counts, Display, Progress, RunProgress};
 use crate::training::Outcome;
 
+mod stacks;
+
 /// Times that a run is begun again after it died without coming further.
 const TRIES: u32 = 3;
 /// How long a run that another process holds is waited for: a child whose parent was killed needs
@@ -104,7 +106,7 @@ struct State {
 /// Runs all of `cells`, in their order, and says what became of them.
 pub fn run(cells: Vec<RunConfig>, options: &Options<'_>) -> Result<Tally> {
     let total = cells.len();
-    let cells = stacks(cells, options.stack);
+    let cells = stacks::of(cells, options.stack);
     let jobs = options.jobs.clamp(1, cells.len().max(1));
     let display = Display::new(total);
     let slots = Arc::new(Slots {
@@ -140,26 +142,6 @@ pub fn run(cells: Vec<RunConfig>, options: &Options<'_>) -> Result<Tally> {
     let mut tally = std::mem::take(&mut lock(&pool.state).tally);
     tally.stopped = slots.stop.load(Ordering::Relaxed);
     Ok(tally)
-}
-
-/// Groups runs that differ in nothing but their seeds, at most `most` together, in the order of their first.
-fn stacks(runs: Vec<RunConfig>, most: usize) -> Vec<Vec<RunConfig>> {
-    let mut stacks: Vec<Vec<RunConfig>> = Vec::new();
-    for run in runs {
-        let alike = |other: &RunConfig| {
-            let seed = other.seed;
-            RunConfig {
-                seed,
-                ..run.clone()
-            } == *other
-        };
-        let open = |stack: &&mut Vec<RunConfig>| stack.len() < most && alike(&stack[0]);
-        match stacks.iter_mut().find(open) {
-            Some(stack) => stack.push(run),
-            None => stacks.push(vec![run]),
-        }
-    }
-    stacks
 }
 
 impl Pool<'_> {
