@@ -17,7 +17,7 @@ use prefbench_oracles::Stream;
 
 use crate::dense::Dense;
 use crate::device::Compute;
-use crate::nets::{Activation, Gradient, Init, Inner, Mlp, log_sigmoid};
+use crate::nets::{Activation, Gradient, Inner, Mlp, log_sigmoid};
 use crate::optim::{Adam, polyak_by};
 use crate::replay::{Batch, Dims};
 use crate::state::{State, StateError};
