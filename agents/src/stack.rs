@@ -94,8 +94,26 @@ struct Task<A: Compute> {
     work: Box<Work<A>>,
 }
 
+/// A fresh learner on its way into the stack: as host values, since a GPU's tensors are best left to one
+/// thread.
+struct Newcomer {
+    config: SacConfig,
+    dims: Dims,
+    state: State,
+}
+
+impl Newcomer {
+    fn sac<A: Compute>(self) -> Sac<A> {
+        let rng = &mut Stream::new(0, "init");
+        let mut sac = Sac::new(self.config, self.dims, rng, A::Device::default());
+        sac.load(&self.state)
+            .expect("a learner built alike loads what was just saved");
+        sac
+    }
+}
+
 enum Message<A: Compute> {
-    Sit(usize, Box<Sac<A>>),
+    Sit(usize, Box<Newcomer>),
     Act {
         slot: usize,
         observation: Vec<f32>,
@@ -134,7 +152,14 @@ impl<A: Compute> Seat<A> {
             dims: sac.dims(),
             door,
         };
-        shared.send(Message::Sit(slot, Box::new(sac)));
+        let mut state = State::default();
+        sac.save(&mut state);
+        let newcomer = Newcomer {
+            config: shared.config.clone(),
+            dims: shared.dims,
+            state,
+        };
+        shared.send(Message::Sit(slot, Box::new(newcomer)));
         Self::Shared(shared)
     }
 
@@ -316,13 +341,14 @@ fn serve<A: Compute>(booking: &Booking, inbox: &Receiver<Message<A>>) {
         }
     }
     seated.sort_by_key(|(slot, _)| *slot);
-    let parts: Vec<&Sac<A>> = seated.iter().map(|(_, sac)| &**sac).collect();
+    let (live, newcomers): (Vec<usize>, Vec<Box<Newcomer>>) = seated.into_iter().unzip();
+    let parts: Vec<Sac<A>> = newcomers.into_iter().map(|n| n.sac()).collect();
     let mut table = Table {
-        sac: Sac::join(&parts),
-        live: seated.iter().map(|(slot, _)| *slot).collect(),
+        sac: Sac::join(&parts.iter().collect::<Vec<_>>()),
+        live,
         waiting: (0..booking.slots).map(|_| None).collect(),
     };
-    drop(seated);
+    drop(parts);
     for message in early.into_iter().chain(inbox.iter()) {
         table.take(message);
         if table.live.is_empty() {
