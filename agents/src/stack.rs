@@ -8,6 +8,7 @@
 //! products; and its saved state has the same form.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -341,14 +342,16 @@ fn serve<A: Compute>(booking: &Booking, inbox: &Receiver<Message<A>>) {
         }
     }
     seated.sort_by_key(|(slot, _)| *slot);
-    let (live, newcomers): (Vec<usize>, Vec<Box<Newcomer>>) = seated.into_iter().unzip();
-    let parts: Vec<Sac<A>> = newcomers.into_iter().map(|n| n.sac()).collect();
     let mut table = Table {
-        sac: Sac::join(&parts.iter().collect::<Vec<_>>()),
-        live,
+        sac: None,
+        order: Vec::new(),
+        live: seated.iter().map(|(slot, _)| *slot).collect(),
+        apart: seated
+            .into_iter()
+            .map(|(slot, n)| (slot, n.sac()))
+            .collect(),
         waiting: (0..booking.slots).map(|_| None).collect(),
     };
-    drop(parts);
     for message in early.into_iter().chain(inbox.iter()) {
         table.take(message);
         if table.live.is_empty() {
@@ -359,9 +362,13 @@ fn serve<A: Compute>(booking: &Booking, inbox: &Receiver<Message<A>>) {
 }
 
 struct Table<A: Compute> {
-    /// A stack of the live slots, in their order.
-    sac: Sac<A>,
+    /// A stack of the slots in `order`, once there was something to do for all.
+    sac: Option<Sac<A>>,
+    order: Vec<usize>,
+    /// Slots whose learners have not left, ascending.
     live: Vec<usize>,
+    /// Learners that are to join the stack, or that were changed alone: newer than what the stack has.
+    apart: BTreeMap<usize, Sac<A>>,
     /// By slot.
     waiting: Vec<Option<Wait>>,
 }
@@ -380,32 +387,42 @@ impl<A: Compute> Table<A> {
                 self.waiting[slot] = Some(Wait::Update(share, reply));
             }
             Message::Alone(task) => {
-                let Some(at) = self.live.iter().position(|&slot| slot == task.slot) else {
+                let known = self.apart.contains_key(&task.slot);
+                let Some(mut one) = self.take_out(task.slot) else {
                     return;
                 };
-                let mut one = self.sac.slot(at);
                 (task.work)(&mut one);
-                if task.changes {
-                    let mut parts = self.parts();
-                    parts[at] = one;
-                    self.sac = Sac::join(&parts.iter().collect::<Vec<_>>());
+                if task.changes || known {
+                    self.apart.insert(task.slot, one);
                 }
             }
             Message::Leave(slot) => {
-                let parts = self.parts();
-                let stay = self.live.iter().zip(&parts).filter(|(l, _)| **l != slot);
-                let stay: Vec<_> = stay.map(|(_, part)| part).collect();
                 self.live.retain(|&l| l != slot);
+                self.apart.remove(&slot);
                 self.waiting[slot] = None;
-                if !stay.is_empty() {
-                    self.sac = Sac::join(&stay);
-                }
             }
         }
     }
 
-    fn parts(&self) -> Vec<Sac<A>> {
-        (0..self.live.len()).map(|at| self.sac.slot(at)).collect()
+    /// The newest version of a slot's learner.
+    fn take_out(&mut self, slot: usize) -> Option<Sac<A>> {
+        if let Some(one) = self.apart.remove(&slot) {
+            return Some(one);
+        }
+        let at = self.order.iter().position(|&s| s == slot)?;
+        self.sac.as_ref().map(|sac| sac.slot(at))
+    }
+
+    /// The stack of all that live, as they are now. Leaving and changes are waited out, since each would
+    /// copy the stack.
+    fn stack(&mut self) -> Option<&mut Sac<A>> {
+        if self.order != self.live || !self.apart.is_empty() {
+            let live = self.live.clone();
+            let parts: Vec<Sac<A>> = live.iter().filter_map(|&s| self.take_out(s)).collect();
+            self.sac = Some(Sac::join(&parts.iter().collect::<Vec<_>>()));
+            self.order = live;
+        }
+        self.sac.as_mut()
     }
 
     /// Serves what all wait for.
@@ -425,7 +442,9 @@ impl<A: Compute> Table<A> {
     /// Everyone's actions; of those who did not ask, nobody hears.
     fn act(&mut self) {
         let (mut observations, mut noises, mut replies) = (Vec::new(), Vec::new(), Vec::new());
-        let Dims { obs, act } = self.sac.dims();
+        let Some(Dims { obs, act }) = self.stack().map(|sac| sac.dims()) else {
+            return;
+        };
         for &slot in &self.live {
             match self.waiting[slot].take_if(|w| matches!(w, Wait::Action(..))) {
                 Some(Wait::Action(observation, noise, reply)) => {
@@ -440,7 +459,8 @@ impl<A: Compute> Table<A> {
                 }
             }
         }
-        let actions = self.sac.act(&observations, Some(noises));
+        let actions = self.stack().map(|sac| sac.act(&observations, Some(noises)));
+        let actions = actions.unwrap_or_default();
         for (reply, action) in replies.into_iter().zip(actions.chunks_exact(act)) {
             if let Some(reply) = reply {
                 let _ = reply.send(action.to_vec());
@@ -456,7 +476,9 @@ impl<A: Compute> Table<A> {
                 replies.push(reply);
             }
         }
-        self.sac.update_all(shares);
+        if let Some(sac) = self.stack() {
+            sac.update_all(shares);
+        }
         for reply in replies {
             let _ = reply.send(());
         }

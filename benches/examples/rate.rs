@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release --example rate -- sac-update 5 [threads]` works for about 5 seconds (after a
 //! warm-up), each thread on its own copy and all at once, and prints the sum over threads.
+//! `rate stack:cuda 5 32` does sac-update on a device for as many seeds as there are threads, which learn as one
+//! stack (`--stack-seeds`): what `benches/peers/gpu.py` sets beside separate PyTorch agents.
 //! `rate tasks` prints the tasks that `env-step:TASK` and `reset:TASK` may name.
 
 #[path = "../benches/workloads/mod.rs"]
@@ -9,8 +11,10 @@ mod workloads;
 
 use std::process::ExitCode;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use prefbench_agents::{Device, Ticket};
 use prefbench_envs::TASKS;
 
 #[global_allocator]
@@ -27,10 +31,27 @@ fn main() -> ExitCode {
         TASKS.iter().for_each(|task| println!("{}", task.id));
         return ExitCode::SUCCESS;
     }
-    let start = Barrier::new(threads as usize);
+    let threads = threads as usize;
+    let (start, time) = (Barrier::new(threads), Duration::from_secs_f64(seconds));
+    if let Some(device) = name.strip_prefix("stack:") {
+        return match Device::find(device).and_then(|d| d.check().map(|()| d)) {
+            Ok(device) => match stacked(device, threads, time, &start) {
+                Some(rate) => {
+                    println!("{rate:.3}");
+                    ExitCode::SUCCESS
+                }
+                // The thread that crashed has said why.
+                None => ExitCode::FAILURE,
+            },
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let rates: Option<Vec<f64>> = std::thread::scope(|scope| {
-        let runs: Vec<_> = (0..threads as usize)
-            .map(|_| scope.spawn(|| rate(name, Duration::from_secs_f64(seconds), &start)))
+        let runs: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(|| rate(name, time, &start)))
             .collect();
         let rates = runs.into_iter().map(|run| run.join().ok().flatten());
         rates.collect()
@@ -56,6 +77,38 @@ fn rate(name: &str, time: Duration, start: &Barrier) -> Option<f64> {
         units += 1;
     }
     Some(f64::from(units) / began.elapsed().as_secs_f64())
+}
+
+/// Updates per second of all seeds of a stack together; `None` if it crashed. They end after the same update, since a stack
+/// that loses seeds goes on as a smaller one.
+fn stacked(device: Device, seeds: usize, time: Duration, round: &Barrier) -> Option<f64> {
+    const ROUND: u32 = 20;
+    let tickets: Vec<Option<Ticket>> = match seeds {
+        1 => vec![None],
+        _ => Ticket::book(seeds).into_iter().map(Some).collect(),
+    };
+    let over = &AtomicBool::new(false);
+    let one = |ticket| {
+        let mut update = workloads::sac_update(256, 256, device, ticket);
+        (0..5 * ROUND).for_each(|_| update());
+        round.wait();
+        let (began, mut updates) = (Instant::now(), 0);
+        while !over.load(Ordering::Relaxed) {
+            (0..ROUND).for_each(|_| update());
+            updates += ROUND;
+            if round.wait().is_leader() && began.elapsed() >= time {
+                over.store(true, Ordering::Relaxed);
+            }
+            round.wait();
+        }
+        f64::from(updates) / began.elapsed().as_secs_f64()
+    };
+    std::thread::scope(|scope| {
+        let spawn = |ticket| scope.spawn(move || one(ticket));
+        let runs: Vec<_> = tickets.into_iter().map(spawn).collect();
+        let rates = runs.into_iter().map(|run| run.join().ok());
+        rates.sum()
+    })
 }
 
 fn usage() -> ExitCode {

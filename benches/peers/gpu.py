@@ -1,6 +1,6 @@
 """SAC on a GPU: stacks of seeds (`--stack-seeds`) beside as many separate PyTorch agents.
 
-    cargo build --release --workspace --features prefbench/cuda --example stack
+    cargo build --release --workspace --features prefbench/cuda --example rate
     python benches/peers/gpu.py [--seeds 1 8 32 128] [--seconds 5]
 
 Updates per second of all seeds together; 2x256 networks, batches of 256, batches gathered on the host
@@ -20,7 +20,7 @@ from pathlib import Path
 import common
 from common import Work
 
-STACK = Path(__file__).resolve().parents[2] / "target" / "release" / "examples" / "stack"
+RATE = Path(__file__).resolve().parents[2] / "target" / "release" / "examples" / "rate"
 THEIRS = {"PyTorch, eager": "eager", "PyTorch, optimised": "optimised"}
 
 
@@ -52,7 +52,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 8, 32, 128])
     parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--binary", type=Path, default=STACK, help="the example `stack`")
+    parser.add_argument("--binary", type=Path, default=RATE, help="the example `rate`")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
@@ -61,7 +61,7 @@ def main():
     print("| seeds | prefbench |" + "".join(f" {name} |" for name in THEIRS))
     print("|---|---|" + "---|" * len(THEIRS), flush=True)
     for seeds in args.seeds:
-        ours = last_number([args.binary, "cuda", seeds, args.seconds])
+        ours = last_number([args.binary, "stack:cuda", args.seconds, seeds])
         row = f"| {seeds} | {ours:.0f} |"
         for name in THEIRS.values():
             own = [sys.executable, __file__, "--one", name, "--seeds", seeds, "--seconds", args.seconds]
