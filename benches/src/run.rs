@@ -153,10 +153,14 @@ fn configs(args: &RunArgs) -> Result<Vec<RunConfig>> {
     };
     let mixed = algorithms.iter().any(taught);
     // And the dataset for those that learn from one, labels for those of them that are taught.
+    let offline = |name: &Option<String>| {
+        let name = name.as_deref().unwrap_or_default();
+        prefbench_agents::algorithm::find(name).is_ok_and(|a| a.offline().is_some())
+    };
+    let partly_offline = algorithms.iter().any(offline);
     let set = |name: &Option<String>| {
-        let offline = prefbench_agents::algorithm::find(name.as_deref().unwrap_or_default())
-            .is_ok_and(|a| a.offline().is_some());
-        let dataset = args.dataset.iter().filter(|_| offline || name.is_none());
+        let wanted = !partly_offline || offline(name);
+        let dataset = args.dataset.iter().filter(|_| wanted);
         let dataset = dataset.map(|path| format!("dataset.path={path:?}"));
         let given = args.set.iter().cloned();
         let given = given.filter(|pair| !mixed || taught(name) || !pair.starts_with("labels."));

@@ -234,6 +234,13 @@ fn what_cannot_be_learnt_from_is_refused_before_anything_runs() {
         (
             refused(
                 dir,
+                &format!("run reach --algo random,sac --dataset data/reach {TINY}"),
+            ),
+            vec!["`dataset`", "learns by acting"],
+        ),
+        (
+            refused(
+                dir,
                 &format!("run door-open --algo bc --dataset data/reach {TINY}"),
             ),
             vec!["is of reach, not of door-open"],
