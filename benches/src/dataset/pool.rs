@@ -132,10 +132,30 @@ pub fn pool(args: &PoolArgs) -> Result<ExitCode> {
         [] => RECIPES.iter().filter(|r| r.fits(&task)).collect(),
         names => names.iter().map(|name| find(name)).collect::<Result<_>>()?,
     };
-    for recipe in recipes {
-        if let Some(code) = recipe.make(&task, args)? {
-            return Ok(code);
+    let plans = recipes.into_iter().map(|recipe| recipe.plan(&task, args));
+    let plans: Vec<Plan> = plans.filter_map(Result::transpose).collect::<Result<_>>()?;
+    let runs = args.out.join(args.tier.name()).join("agents");
+    let mut agents: Vec<RunConfig> = Vec::new();
+    for agent in plans.iter().flat_map(|plan| plan.agents.iter().flatten()) {
+        if !agents.contains(agent) {
+            agents.push(agent.clone());
         }
+    }
+    if !agents.is_empty() {
+        let options = Options {
+            out: &runs,
+            jobs: args.jobs,
+            gpus: Vec::new(),
+            retry_failed: false,
+            stack: 1,
+        };
+        let tally = pool::run(agents, &options)?;
+        if tally.stopped || !tally.broken.is_empty() || !tally.failed.is_empty() {
+            return crate::run::report(&tally, &runs);
+        }
+    }
+    for plan in plans {
+        plan.record(&task, args.tier, &runs)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -182,20 +202,17 @@ impl Recipe {
         task.expert.is_some() || !self.actors.contains(&Actor::Scripted)
     }
 
-    /// Some code: it was stopped, or an agent could not be trained.
-    fn make(&self, task: &Task, args: &PoolArgs) -> Result<Option<ExitCode>> {
+    /// What is to be done; nothing, if the dataset is there.
+    fn plan(&'static self, task: &Task, args: &PoolArgs) -> Result<Option<Plan>> {
         let place = args.out.join(args.tier.name());
-        let (runs, out) = (place.join("agents"), place.join(task.id).join(self.id));
+        let out = place.join(task.id).join(self.id);
         let agents: Vec<Option<RunConfig>> = self
             .actors
             .iter()
             .map(|&actor| agent(actor, task, args.tier))
             .collect::<Result<_>>()?;
-        let configs: Vec<RunConfig> = agents.iter().flatten().cloned().collect();
-        let keys: Vec<String> = configs
-            .iter()
-            .map(RunConfig::folder)
-            .collect::<Result<_>>()?;
+        let trained = agents.iter().flatten();
+        let keys: Vec<String> = trained.map(RunConfig::folder).collect::<Result<_>>()?;
         let hash = RunKey::of(&json!({
             "recipe": self.id, "actors": format!("{:?}", self.actors), "noise": self.noise,
             "random": self.random, "tier": args.tier, "task": task.id, "version": task.version,
@@ -211,21 +228,35 @@ impl Recipe {
             println!("{} is there already", out.display());
             return Ok(None);
         }
-        if !configs.is_empty() {
-            let options = Options {
-                out: &runs,
-                jobs: args.jobs,
-                gpus: Vec::new(),
-                retry_failed: false,
-                stack: 1,
-            };
-            let tally = pool::run(configs.clone(), &options)?;
-            if tally.stopped || !tally.broken.is_empty() || !tally.failed.is_empty() {
-                return crate::run::report(&tally, &runs).map(Some);
-            }
-        }
+        Ok(Some(Plan {
+            recipe: self,
+            out,
+            agents,
+            hash,
+        }))
+    }
+}
+
+/// A dataset to be made.
+struct Plan {
+    recipe: &'static Recipe,
+    out: PathBuf,
+    /// By actor of the recipe.
+    agents: Vec<Option<RunConfig>>,
+    hash: RunKey,
+}
+
+impl Plan {
+    /// Records it; its agents are trained, in the folder `runs`.
+    fn record(self, task: &Task, tier: Tier, runs: &Path) -> Result<()> {
+        let Self {
+            recipe,
+            out,
+            agents,
+            hash,
+        } = self;
         let mut sources = Vec::new();
-        for (actor, config) in self.actors.iter().zip(&agents) {
+        for (actor, config) in recipe.actors.iter().zip(&agents) {
             let run = match config {
                 Some(config) => runs.join(config.folder()?).display().to_string(),
                 None => String::new(),
@@ -237,9 +268,9 @@ impl Recipe {
                 Actor::Seen => format!("replay:{run}"),
             });
         }
-        let episodes = match (self.actors, &agents[0]) {
+        let episodes = match (recipe.actors, &agents[0]) {
             ([Actor::Seen], Some(config)) => seen(&runs.join(config.folder()?))?,
-            _ => match args.tier {
+            _ => match tier {
                 Tier::Smoke => 100,
                 Tier::Short => 500,
                 Tier::Full => 1_000,
@@ -251,17 +282,17 @@ impl Recipe {
             &MakeArgs {
                 task: task.id.to_owned(),
                 out,
-                name: Some(self.id.to_owned()),
+                name: Some(recipe.id.to_owned()),
                 from: sources,
                 episodes,
-                noise: self.noise,
-                random: self.random,
+                noise: recipe.noise,
+                random: recipe.random,
                 horizon: horizon.filter(|&steps| steps != task.spec.horizon),
                 seed: 0,
             },
-            &format!("recipe {}-{hash}: ", self.id),
+            &format!("recipe {}-{hash}: ", recipe.id),
         )?;
-        Ok(None)
+        Ok(())
     }
 }
 
