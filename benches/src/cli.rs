@@ -6,8 +6,8 @@ use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
-    cell, compare, completions, dataset, export, label, list, merge, play, reference, rollout, run,
-    schema, show, status, suite, sweep, teachers,
+    cell, compare, completions, dataset, export, label, list, merge, play, reference, reproduce,
+    rollout, run, schema, show, status, suite, sweep, teachers,
 };
 
 #[derive(Parser)]
@@ -36,6 +36,8 @@ enum Command {
     Table(show::TableArgs),
     /// Compare methods over tasks and seeds: tables, figures, and a report to read
     Compare(compare::CompareArgs),
+    /// Set published tables beside ours, and put their claims to the test
+    Reproduce(reproduce::ReproduceArgs),
     /// Draw the learning curves of a folder of finished runs
     Plot(show::PlotArgs),
     /// Make a folder's runs of random and sac the scores that returns are normalised by
@@ -71,6 +73,7 @@ pub fn main() -> Result<ExitCode> {
         Command::List(args) => list::list(&args),
         Command::Table(args) => show::table(&args),
         Command::Compare(args) => compare::compare(&args),
+        Command::Reproduce(args) => reproduce::reproduce(&args),
         Command::Plot(args) => show::plot(&args),
         Command::Reference(args) => reference::reference(&args),
         Command::Play(args) => play::play(&args),

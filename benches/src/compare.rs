@@ -84,7 +84,7 @@ pub fn after_sweep(folder: &Path) -> Result<()> {
 }
 
 /// The runs of several folders, each once, and the cells that their sweeps planned but nobody began.
-fn all(folders: &[PathBuf]) -> Result<(Vec<FinishedRun>, Vec<Unfinished>)> {
+pub fn all(folders: &[PathBuf]) -> Result<(Vec<FinishedRun>, Vec<Unfinished>)> {
     let (mut finished, mut unfinished) = (Vec::new(), Vec::new());
     let mut seen: BTreeMap<String, PathBuf> = BTreeMap::new();
     for folder in folders {

@@ -17,6 +17,7 @@ mod play;
 mod pool;
 mod progress;
 mod reference;
+mod reproduce;
 mod rollout;
 mod run;
 mod schema;

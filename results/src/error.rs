@@ -189,6 +189,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A published table is not there, or not as it has to be.
+    #[error("`{}` is no published table: {reason}", file.display())]
+    BadPaper {
+        /// The file, or the name asked for.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Runs cannot be set side by side.
     #[error("these runs cannot be compared: {reason}; {advice}")]
     Incomparable {

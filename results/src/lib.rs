@@ -9,6 +9,7 @@
 //!   by them.
 //! - [`plot`]: learning curves with bootstrap bands, and other charts, as SVG and PNG.
 //! - [`compare`]: methods set side by side over tasks: tables, figures, a page to read.
+//! - [`paper`]: published tables and claims; [`reproduce`]: ours beside them.
 //! - [`tensorboard`]: runs as TensorBoard's event files.
 //!
 //! The crate knows nothing of simulators or learners: whoever can write one JSON line per
@@ -25,10 +26,14 @@ mod files;
 pub mod group;
 mod key;
 mod merge;
+mod page;
+pub mod paper;
 pub mod plot;
 mod progress;
 pub mod reference;
+pub mod reproduce;
 mod run;
+mod sheet;
 pub mod stats;
 pub mod store;
 pub mod table;

@@ -30,7 +30,7 @@ pub use bootstrap::{Bootstrap, Interval};
 pub use improvement::{improvement, probability_of_improvement};
 pub use kendall::kendall_tau_b;
 pub use permutation::{PermutationTest, Permutations};
-pub use significance::{detectable_difference, equivalence, holm};
+pub use significance::{Welch, detectable_difference, equivalence, holm};
 pub use statistic::{Statistic, mean_profile, profile};
 
 /// Arithmetic mean; `None` for no values or one that is not finite.

@@ -166,6 +166,21 @@ def detectable(n):
     return {"runs": n, "difference": shift * np.sqrt(2 / n)}
 
 
+def power(x, y, difference):
+    """Of a one-sided t test at 0.05 of the mean over tasks; x and y are lists of runs by task."""
+    parts = [(np.var(runs, ddof=1) / len(runs), len(runs) - 1) for runs in x + y]
+    squares = sum(part for part, _ in parts)
+    freedom = squares**2 / sum(part**2 / n for part, n in parts)
+    error = np.sqrt(squares) / len(x)
+    critical = stats.t.isf(0.05, freedom)
+
+    def found(difference):
+        return stats.nct.sf(critical, freedom, difference / error)
+
+    needed = optimize.brentq(lambda d: found(d) - 0.8, 0, 50 * error, xtol=1e-12)
+    return {"x": x, "y": y, "difference": difference, "power": float(found(difference)), "detectable": float(needed)}
+
+
 shapes = [(1, 1), (1, 2), (1, 5), (2, 1), (2, 2), (3, 1), (3, 4), (4, 3), (5, 1), (5, 6), (6, 2), (7, 3)]
 shapes += [(8, 1), (10, 7), (9, 2), (50, 2), (2, 30), (200, 1)]
 lists = [rng.normal(scale=10.0 ** (n % 5), size=n).tolist() for n in range(1, 24)]
@@ -202,6 +217,12 @@ goldens = {
     "holm": [{"p": p, "adjusted": multipletests(p, method="holm")[1].tolist()} for p in p_values],
     "equivalences": [equivalence(*each) for each in equivalences],
     "detectable": [detectable(n) for n in (2, 3, 5, 10, 100)],
+    "powers": [
+        power([[70.0, 90.0, 80.0]], [[60.0, 50.0, 75.0]], 20.0),
+        power([[70.0, 90.0, 80.0], [10.0, 0.0]], [[60.0, 50.0, 75.0, 1.5], [20.0, 20.0, 30.0]], 7.5),
+        power([[1.0, 2.0]] * 4, [[1.0, 1.0]] * 4, 0.25),
+        power([[40.0, 45.0, 30.0, 41.0, 43.0]], [[60.0, 50.0, 75.0, 80.0, 66.0]], -25.0),
+    ],
 }
 
 print("{")

@@ -4,7 +4,7 @@
 use std::error::Error;
 
 use prefbench_results::stats::{
-    Bootstrap, Interval, PermutationTest, Permutations, Statistic, detectable_difference,
+    Bootstrap, Interval, PermutationTest, Permutations, Statistic, Welch, detectable_difference,
     equivalence, holm, improvement, iqm, kendall_tau_b, mean, mean_profile, median, profile, std,
 };
 use serde_json::Value;
@@ -230,6 +230,23 @@ fn detectable_differences_equal_scipys_noncentral_t() -> Outcome {
             detectable_difference(runs, 3.0),
             &(3.0 * theirs).into(),
             3.0 * theirs,
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn power_equals_scipys_noncentral_t() -> Outcome {
+    for golden in items(&goldens()?["powers"]) {
+        let [x, y] = ["x", "y"].map(|side| lists(&golden[side]));
+        let difference = golden["difference"].as_f64().expect("a number");
+        let welch = Welch::of(&x, &y).expect("scores that vary");
+        assert_close(welch.power(difference, 0.05), &golden["power"], 1.0);
+        let needed = &golden["detectable"];
+        assert_close(
+            welch.detectable(0.05),
+            needed,
+            needed.as_f64().expect("a number"),
         );
     }
     Ok(())

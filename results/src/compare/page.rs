@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 
 use super::figures::{Picture, Section, Shown};
 use super::scores::MADE_BY;
-use super::sheet::{Entry, Sheet};
 use super::words::{self, GLOSSARY, count};
 use super::{Comparison, side_by_side};
 use crate::Error;
+use crate::page;
 use crate::plot::{Forest, colour, escaped};
+use crate::sheet::{Entry, Sheet};
 
 /// Width of the figures, two of which fit beside each other on a desk and one on a telephone.
 const WIDTH: f64 = 460.0;
@@ -22,18 +23,13 @@ impl Comparison {
     /// # Errors
     /// [`Error::Drawing`] if a figure cannot be drawn.
     pub fn html(&self) -> Result<String, Error> {
-        let title = escaped(&self.title());
-        let mut out = format!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-             <title>{title}</title>\n<style>\n{}</style>\n</head>\n<body>\n<header>\n\
-             <p class=\"kicker\">Comparison</p>\n<h1>{title}</h1>\n<p class=\"subject\">{}</p>\n\
-             <p class=\"verdict\">{}</p>\n<ul class=\"methods\">",
-            include_str!("page.css"),
-            escaped(&words::subject(self)),
-            escaped(&self.verdict)
+        let mut out = page::beginning(
+            "Comparison",
+            &self.title(),
+            &words::subject(self),
+            &self.verdict,
         );
+        out += "<ul class=\"methods\">";
         for &method in &self.ranking {
             let _ = write!(out, "<li>{}</li>", self.dotted(&self.methods[method].name));
         }
@@ -42,12 +38,12 @@ impl Comparison {
         if let Some(sheet) = self.aggregate_sheet() {
             out += "<h2>Over all tasks</h2>\n";
             out += &self.figures(Section::Aggregates)?;
-            out += &self.table(&sheet);
+            out += &self.table(sheet);
         }
         if let Some(sheet) = self.improvement_sheet() {
             out += "<h2>Probability of improvement</h2>\n";
             out += &self.figures(Section::Improvement)?;
-            out += &self.table(&sheet);
+            out += &self.table(sheet);
         }
         for (section, heading) in [
             (Section::Profiles, "How scores are distributed"),
@@ -59,7 +55,7 @@ impl Comparison {
             }
         }
         out += "<h2>Task by task</h2>\n";
-        out += &self.table(&self.task_sheet());
+        out += &self.table(self.task_sheet());
         out += &self.curves()?;
         out += "<h2>What to know about these figures</h2>\n<ul>\n";
         for note in &self.notes {
@@ -84,13 +80,8 @@ impl Comparison {
                 escaped(meaning)
             );
         }
-        let _ = write!(
-            out,
-            "</dl>\n</main>\n<footer>Made by prefbench-results {}. Statistics after Agarwal et al., “Deep \
-             Reinforcement Learning at the Edge of the Statistical Precipice”, 2021. Nothing on this page is \
-             loaded from elsewhere.</footer>\n</body>\n</html>\n",
-            env!("CARGO_PKG_VERSION")
-        );
+        out += "</dl>\n";
+        out += &page::end();
         Ok(out)
     }
 
@@ -167,31 +158,8 @@ impl Comparison {
         Ok(out + "</div></details>\n")
     }
 
-    fn table(&self, sheet: &Sheet) -> String {
-        let mut out = String::from("<div class=\"scroll\"><table>\n<thead><tr>");
-        for (i, head) in sheet.head.iter().enumerate() {
-            let class = if i < sheet.words {
-                ""
-            } else {
-                " class=\"figure\""
-            };
-            let _ = write!(out, "<th{class}>{}</th>", self.dotted(head));
-        }
-        out += "</tr></thead>\n<tbody>\n";
-        for row in &sheet.rows {
-            out += "<tr>";
-            for (i, entry) in row.iter().enumerate() {
-                let _ = match i {
-                    0 => write!(out, "<th>{}</th>", self.dotted(&entry.text)),
-                    i if i < sheet.words => write!(out, "<td>{}</td>", escaped(&entry.text)),
-                    _ => write!(out, "{}", cell(entry)),
-                };
-            }
-            out += "</tr>\n";
-        }
-        // Beside the table, which may be wider than the page: a caption would be cut off with it.
-        let caption = escaped(&sheet.caption);
-        out + &format!("</tbody></table></div>\n<p class=\"caption\">{caption}</p>\n")
+    fn table(&self, sheet: Sheet) -> String {
+        sheet.html(|name| self.dotted(name))
     }
 
     /// A method's name behind its colour; other words as they are.
@@ -214,7 +182,7 @@ impl Comparison {
             let plain = |(key, values): &(String, Vec<String>)| {
                 [key].into_iter().chain(values).map(Entry::plain).collect()
             };
-            let table = self.table(&Sheet {
+            let table = self.table(Sheet {
                 caption: "Settings in which methods differ on some task; values on several tasks apart by |, \
                           – where there is no such setting."
                     .into(),
@@ -247,7 +215,7 @@ impl Comparison {
             ];
             first.into_iter().chain(each).collect()
         };
-        let made_by = self.table(&Sheet {
+        let made_by = self.table(Sheet {
             caption: "What made the runs, as recorded with them.".into(),
             words: 2 + MADE_BY.len(),
             head: ["method", "runs"]
@@ -309,18 +277,5 @@ fn apart(picture: &Picture) -> Vec<Picture> {
             alone.collect()
         }
         whole => vec![whole],
-    }
-}
-
-fn cell(entry: &Entry) -> String {
-    let text = escaped(&entry.text);
-    let aside = match &*entry.aside {
-        "" => String::new(),
-        aside => format!("<small>{}</small>", escaped(aside)),
-    };
-    match (entry.strong, &*entry.text) {
-        (true, _) => format!("<td class=\"figure strong\"><strong>{text}</strong>{aside}</td>"),
-        (false, "missing") => format!("<td class=\"figure missing\">{text}</td>"),
-        _ => format!("<td class=\"figure\">{text}{aside}</td>"),
     }
 }

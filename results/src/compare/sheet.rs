@@ -2,59 +2,9 @@
 
 use super::words::count;
 use super::{Comparison, Estimate};
+use crate::sheet::{Entry, Sheet};
 use crate::stats::Statistic;
 use crate::table::Metric;
-
-/// A table: words first, then figures.
-pub(super) struct Sheet {
-    pub caption: String,
-    /// Columns of words; the others hold figures.
-    pub words: usize,
-    pub head: Vec<String>,
-    pub rows: Vec<Vec<Entry>>,
-}
-
-/// What stands in one place of a table.
-#[derive(Clone, Default)]
-pub(super) struct Entry {
-    pub text: String,
-    /// Beside the text, smaller: an interval.
-    pub aside: String,
-    pub strong: bool,
-}
-
-impl Entry {
-    pub(super) fn plain(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            ..Self::default()
-        }
-    }
-
-    /// A figure and its interval; what is missing is a dash.
-    pub(super) fn of(estimate: Option<Estimate>, decimals: usize) -> Self {
-        let Some(estimate) = estimate else {
-            return Self::plain("–");
-        };
-        let number = |x: f64| {
-            let text = format!("{x:.decimals$}");
-            // A minus sign before nothing but zeros says nothing.
-            match text.strip_prefix('-') {
-                Some(digits) if digits.chars().all(|c| "0.".contains(c)) => digits.to_owned(),
-                Some(digits) => format!("−{digits}"),
-                None => text,
-            }
-        };
-        let aside = estimate.interval.map_or_else(String::new, |i| {
-            format!("[{}, {}]", number(i.low), number(i.high))
-        });
-        Self {
-            text: number(estimate.value),
-            aside,
-            strong: false,
-        }
-    }
-}
 
 impl Comparison {
     /// Methods in columns, from best to worst, tasks in rows.

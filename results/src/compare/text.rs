@@ -2,87 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::sheet::{Entry, Sheet};
 use super::{Comparison, Estimate, words};
-use crate::table::{Grid, quoted};
-
-impl Sheet {
-    fn grid(&self, cell: impl Fn(&Entry) -> String, name: fn(&str) -> String) -> Grid {
-        let head: Vec<String> = self.head.iter().map(|head| name(head)).collect();
-        let head: Vec<&str> = head.iter().map(String::as_str).collect();
-        let (names, figures) = head.split_at(self.words);
-        let mut grid = Grid::new(names, figures);
-        for row in &self.rows {
-            grid.row(row.iter().map(&cell));
-        }
-        grid
-    }
-
-    /// The caption where marks are bold.
-    fn in_bold(&self) -> String {
-        self.caption.replace("Marked:", "In bold:")
-    }
-
-    fn terminal(&self) -> String {
-        let cell = |entry: &Entry| {
-            let star = if entry.strong { "*" } else { "" };
-            spaced(format!("{}{star}", entry.text), &entry.aside)
-        };
-        format!(
-            "{}\n\n{}",
-            self.caption.replace("Marked:", "Marked by *:"),
-            self.grid(cell, str::to_owned).terminal()
-        )
-    }
-
-    fn markdown(&self) -> String {
-        let cell = |entry: &Entry| {
-            let text = markdown(&entry.text);
-            let text = if entry.strong {
-                format!("**{text}**")
-            } else {
-                text
-            };
-            spaced(text, &markdown(&entry.aside))
-        };
-        format!(
-            "{}\n{}\n",
-            self.grid(cell, markdown).markdown(),
-            markdown(&self.in_bold())
-        )
-    }
-
-    fn latex(&self, label: &str) -> String {
-        let columns = "l".repeat(self.words) + &"r".repeat(self.head.len() - self.words);
-        let line = |cells: Vec<String>| format!("    {} \\\\\n", cells.join(" & "));
-        // Braces: a row that began with a bracket would be read as an option of the line before.
-        let cell = |entry: &Entry| {
-            let command = if entry.strong { "\\textbf" } else { "" };
-            let text = format!("{command}{{{}}}", latex(&entry.text));
-            match &*entry.aside {
-                "" => text,
-                aside => format!("{text} {{\\scriptsize {}}}", latex(aside)),
-            }
-        };
-        let head = line(self.head.iter().map(|head| latex(head)).collect());
-        let rows = self.rows.iter();
-        let rows = rows.map(|row| line(row.iter().map(cell).collect()));
-        format!(
-            "\\begin{{table}}\n  \\centering\\small\n  \\caption{{{}}}\n  \\label{{tab:{label}}}\n  \
-             \\begin{{tabular}}{{{columns}}}\n    \\toprule\n{head}    \\midrule\n{}    \
-             \\bottomrule\n  \\end{{tabular}}\n\\end{{table}}\n",
-            latex(&self.in_bold()).replace(" \\%", "\\,\\%"),
-            rows.collect::<String>()
-        )
-    }
-}
-
-fn spaced(text: String, aside: &str) -> String {
-    match aside {
-        "" => text,
-        aside => format!("{text} {aside}"),
-    }
-}
+use crate::sheet::{Sheet, markdown};
+use crate::table::quoted;
 
 impl Comparison {
     /// In the order in which they are read.
@@ -230,44 +152,4 @@ impl Comparison {
         }
         out
     }
-}
-
-/// Text that Markdown takes as it is; a grid sees to the bars between cells.
-fn markdown(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        match c {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '~' | '$' => out.extend(['\\', c]),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// Text that LaTeX takes as it is. Letters beyond ASCII, which depend on fonts and encoding, become
-/// question marks.
-fn latex(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        match c {
-            '&' | '%' | '$' | '#' | '_' | '{' | '}' => out.extend(['\\', c]),
-            '\\' => out += "\\textbackslash{}",
-            '~' => out += "\\textasciitilde{}",
-            '^' => out += "\\textasciicircum{}",
-            '<' => out += "\\textless{}",
-            '>' => out += "\\textgreater{}",
-            '|' => out += "\\textbar{}",
-            '"' => out += "''",
-            '·' => out += "\\textperiodcentered{}",
-            '−' => out += "$-$",
-            '–' => out += "--",
-            '†' => out += "\\textdagger{}",
-            '…' => out += "\\ldots{}",
-            c => out.push(if c.is_ascii() { c } else { '?' }),
-        }
-    }
-    out
 }

@@ -95,6 +95,26 @@ impl Bootstrap {
         self.percentiles(&draws.collect::<Vec<_>>())
     }
 
+    /// Percentile interval of the difference of the means of `x` and `y` over runs, averaged over
+    /// tasks; resampled and `None` as [`Bootstrap::improvement_interval`].
+    #[must_use]
+    pub fn difference_interval(&self, x: &[Vec<f64>], y: &[Vec<f64>]) -> Option<Interval> {
+        if x.len() != y.len() || !all_usable(x, 2) || !all_usable(y, 2) {
+            return None;
+        }
+        let mut rng = generator(self.seed);
+        let mut mean = |runs: &Vec<f64>| {
+            let drawn = (0..runs.len()).map(|_| runs[index(&mut rng, runs.len())]);
+            drawn.sum::<f64>() / runs.len() as f64
+        };
+        let mut draw = || {
+            let tasks = x.iter().zip(y);
+            tasks.map(|(x, y)| mean(x) - mean(y)).sum::<f64>() / x.len() as f64
+        };
+        let draws: Vec<f64> = (0..self.resamples).map(|_| draw()).collect();
+        self.percentiles(&draws)
+    }
+
     /// Intervals of as many figures, `of(sample, 0)` and so on, of the same resamples of `tasks`.
     fn resampled(
         &self,

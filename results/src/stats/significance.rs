@@ -5,7 +5,7 @@ use std::f64::consts::FRAC_1_SQRT_2;
 use libm::erfc;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::{mean, std};
+use super::{all_usable, mean, std};
 
 /// Holm's step-down adjustment of p-values for their number, in their order; compare each with the
 /// level of the whole family (R's `p.adjust(p, "holm")`). As there, a p-value that is NaN stays so
@@ -54,33 +54,87 @@ pub fn detectable_difference(runs: usize, sd: f64) -> Option<f64> {
     let freedom = 2.0 * (runs - 1) as f64;
     let t = StudentsT::new(0.0, 1.0, freedom).ok()?;
     let critical = crossing(|x| 0.025 - t.sf(x));
-    let shift = crossing(|shift| power(critical, shift, freedom) - 0.8);
+    let power = |shift| beyond(critical, shift, freedom) + beyond(critical, -shift, freedom);
+    let shift = crossing(|shift| power(shift) - 0.8);
     Some(sd * shift * (2.0 / runs as f64).sqrt())
 }
 
-/// Probability that a noncentral t with this shift is beyond plus or minus `critical`: that of a
-/// normal with unit variance, averaged over the distribution of the sample standard deviation. In
-/// its logarithm `u` the integrand is smooth and falls off exponentially, so that the trapezoidal
-/// rule converges to rounding.
-fn power(critical: f64, shift: f64, freedom: f64) -> f64 {
+/// How sure a difference of two methods' means is that is averaged over tasks, by Welch's t with
+/// Satterthwaite's degrees of freedom.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Welch {
+    /// Standard error of the difference.
+    pub error: f64,
+    /// Degrees of freedom.
+    pub freedom: f64,
+}
+
+impl Welch {
+    /// Of two methods, each a list of its runs' scores by task. `None` unless both have the same,
+    /// positive number of tasks, each with two runs at least and finite scores, and any scores vary.
+    #[must_use]
+    pub fn of(x: &[Vec<f64>], y: &[Vec<f64>]) -> Option<Self> {
+        if x.len() != y.len() || !all_usable(x, 2) || !all_usable(y, 2) {
+            return None;
+        }
+        let (mut squares, mut fourth) = (0.0, 0.0);
+        for runs in x.iter().chain(y) {
+            let square = std(runs)?.powi(2) / runs.len() as f64;
+            squares += square;
+            fourth += square * square / (runs.len() - 1) as f64;
+        }
+        (squares > 0.0).then(|| Self {
+            error: squares.sqrt() / x.len() as f64,
+            freedom: squares * squares / fourth,
+        })
+    }
+
+    /// The probability that a one-sided t test at `level` finds a true difference of this size. `None`
+    /// unless `level` is in (0, 0.5).
+    #[must_use]
+    pub fn power(&self, difference: f64, level: f64) -> Option<f64> {
+        Some(beyond(
+            self.critical(level)?,
+            difference / self.error,
+            self.freedom,
+        ))
+    }
+
+    /// The true difference that such a test finds with probability 0.8.
+    #[must_use]
+    pub fn detectable(&self, level: f64) -> Option<f64> {
+        let critical = self.critical(level)?;
+        let shift = crossing(|shift| beyond(critical, shift, self.freedom) - 0.8);
+        Some(self.error * shift)
+    }
+
+    fn critical(&self, level: f64) -> Option<f64> {
+        let t = StudentsT::new(0.0, 1.0, self.freedom).ok()?;
+        (level > 0.0 && level < 0.5).then(|| crossing(|x| level - t.sf(x)))
+    }
+}
+
+/// Probability that a noncentral t with this shift exceeds `critical`: that of a normal with unit
+/// variance, averaged over the distribution of the sample standard deviation. In its logarithm `u`
+/// the integrand is smooth and falls off exponentially, so that the trapezoidal rule converges to
+/// rounding.
+fn beyond(critical: f64, shift: f64, freedom: f64) -> f64 {
     let upper = |x: f64| 0.5 * erfc(x * FRAC_1_SQRT_2);
     let step = 1.0 / (16.0 * freedom.sqrt());
     let (mut beyond, mut all) = (0.0, 0.0);
     for k in -500..=250 {
         let u = f64::from(k) * step;
         let density = (freedom * (u - 0.5 * (2.0 * u).exp_m1())).exp();
-        let limit = critical * u.exp();
-        beyond += density * (upper(limit - shift) + upper(limit + shift));
+        beyond += density * upper(critical * u.exp() - shift);
         all += density;
     }
     beyond / all
 }
 
-/// Where an increasing function of a t statistic changes sign; from two degrees of freedom on, all
-/// that is looked for here is below ten.
+/// Where an increasing function changes sign between 0 and 1000.
 fn crossing(f: impl Fn(f64) -> f64) -> f64 {
-    let (mut low, mut high) = (0.0, 16.0);
-    for _ in 0..60 {
+    let (mut low, mut high) = (0.0, 1000.0);
+    for _ in 0..70 {
         let middle = 0.5 * (low + high);
         if f(middle) < 0.0 {
             low = middle;

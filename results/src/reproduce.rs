@@ -1,0 +1,319 @@
+//! A published table beside ours: its cells, the ranking of its methods, and each of its claims put
+//! to the test by our runs.
+//!
+//! - Ours are the finished runs of one tier whose task, algorithm, teacher, dataset and settings are
+//!   those that the [`Paper`] names; never runs of several configurations in one cell. A run's score
+//!   is that of its last evaluation; a run that failed by its own doing counts as 0.
+//! - Success rates are compared as they are, returns on the scale from our own random policy, 0,
+//!   to our own expert, 100 (the [reference](mod@crate::reference) scores), as D4RL does with its.
+//! - Rankings are compared per task by Kendall's tau-b, and over tasks by a permutation test.
+//! - A claim that one method is better than another is tested one-sidedly by a permutation test of
+//!   the difference of their means, averaged over the tasks where both have runs. It **holds** if
+//!   every pair that it names is significant at 0.05, is **contradicted** if any pair is so the
+//!   other way round (after Holm's adjustment for their number), and else is **not shown**: how
+//!   probable that was for a difference of the published size, or how large one would have to be,
+//!   stands beside it.
+
+mod claims;
+mod forms;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+pub use claims::{Pair, Tested, Verdict};
+
+use crate::compare::Estimate;
+use crate::group::{Group, group, settings};
+use crate::paper::{Method, Paper, Scale, Task};
+use crate::reference::{self, Reference};
+use crate::stats::{Bootstrap, PermutationTest, Permutations, Statistic, kendall_tau_b, mean};
+use crate::table::Metric;
+use crate::{FinishedRun, Unfinished, Why};
+
+/// What of ours is set beside a paper, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The tier of our runs.
+    pub tier: String,
+    /// How intervals are computed.
+    pub bootstrap: Bootstrap,
+    /// How tests go through permutations.
+    pub permutations: Permutations,
+    /// What returns are normalised by; the committed references unless told otherwise.
+    pub references: Vec<Reference>,
+}
+
+impl Options {
+    /// Runs of this tier, and the suite's statistics.
+    #[must_use]
+    pub fn of_tier(tier: &str) -> Self {
+        Self {
+            tier: tier.to_owned(),
+            bootstrap: Bootstrap {
+                resamples: 10_000,
+                ..Bootstrap::default()
+            },
+            permutations: Permutations {
+                limit: 100_000,
+                ..Permutations::default()
+            },
+            references: reference::committed().to_vec(),
+        }
+    }
+}
+
+/// One of our cells.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ours {
+    /// Scores of its runs, in order of their seeds.
+    pub scores: Vec<f64>,
+    /// Their mean.
+    pub estimate: Estimate,
+    /// What the scores are.
+    pub metric: Metric,
+    /// Commits that made the runs.
+    pub commits: Vec<String>,
+    /// How many of the runs failed.
+    pub failed: usize,
+}
+
+/// A published figure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Published {
+    /// The mean.
+    pub mean: f64,
+    /// Its spread, where it is known.
+    pub spread: Option<f64>,
+    /// Whether it was read in the paper itself. What was not is shown, and counts for nothing.
+    pub verified: bool,
+}
+
+/// Both sides of a cell.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cell {
+    /// The paper's.
+    pub theirs: Option<Published>,
+    /// Ours.
+    pub ours: Option<Ours>,
+}
+
+impl Cell {
+    /// The published mean, if it was read in the paper.
+    fn published(&self) -> Option<f64> {
+        self.theirs
+            .filter(|theirs| theirs.verified)
+            .map(|theirs| theirs.mean)
+    }
+
+    /// Our scores, if they are on a scale of 0 to 100.
+    fn scaled(&self) -> Option<&Vec<f64>> {
+        let ours = self.ours.as_ref()?;
+        (ours.metric != Metric::Return).then_some(&ours.scores)
+    }
+}
+
+/// How far rankings agree.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Agreement {
+    /// Tasks on which three methods at least have both figures, each with its number of methods and
+    /// its tau-b; `None` where one side is all ties.
+    pub tasks: Vec<(usize, usize, Option<f64>)>,
+    /// Of those with a tau-b, pooled.
+    pub pooled: Option<PermutationTest>,
+}
+
+/// A published table and ours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reproduction {
+    /// The published table.
+    pub paper: Paper,
+    /// Tier of our runs.
+    pub tier: String,
+    /// By task and method, in the paper's orders.
+    pub cells: Vec<Vec<Cell>>,
+    /// How far the methods' rankings agree.
+    pub agreement: Agreement,
+    /// The paper's claims, in its order.
+    pub claims: Vec<Tested>,
+    /// What has to be said beside the figures.
+    pub notes: Vec<String>,
+    /// Coverage of the intervals, in (0, 1).
+    pub level: f64,
+}
+
+impl Reproduction {
+    /// Sets `finished`, and `unfinished` as far as they failed, beside `paper`.
+    #[must_use]
+    pub fn new(
+        paper: Paper,
+        finished: &[FinishedRun],
+        unfinished: &[Unfinished],
+        options: &Options,
+    ) -> Self {
+        let failed: Vec<FinishedRun> = unfinished.iter().filter_map(failed).collect();
+        let of_tier = |run: &&FinishedRun| run.info.tier == options.tier;
+        let groups = group(finished.iter().chain(&failed).filter(of_tier));
+        let mut notes = Vec::new();
+        let mut cell = |task: &Task, method: &Method| Cell {
+            theirs: task.cells.get(&method.name).map(|figures| Published {
+                mean: figures[0],
+                spread: figures.get(1).copied(),
+                verified: paper.verified(method),
+            }),
+            ours: ours(&paper, task, method, &groups, options, &mut notes),
+        };
+        let row = |task: &Task| paper.methods.iter().map(|m| cell(task, m)).collect();
+        let cells: Vec<Vec<Cell>> = paper.tasks.iter().map(row).collect();
+        Self {
+            agreement: agreement(&cells, &options.permutations),
+            claims: claims::test(&paper, &cells, options),
+            tier: options.tier.clone(),
+            level: options.bootstrap.level,
+            cells,
+            paper,
+            notes,
+        }
+    }
+
+    /// Numbers of cells that have ours, and of all.
+    #[must_use]
+    pub fn coverage(&self) -> (usize, usize) {
+        let cells = self.cells.iter().flatten();
+        let ours = cells.clone().filter(|cell| cell.ours.is_some()).count();
+        (ours, cells.count())
+    }
+}
+
+/// A run that failed by its own doing, as one without evaluations.
+fn failed(run: &Unfinished) -> Option<FinishedRun> {
+    let info = run.info.clone()?;
+    matches!(run.why, Why::Failed(_)).then(|| FinishedRun {
+        dir: run.dir.clone(),
+        key: crate::RunKey::of(&info.config),
+        info,
+        summary: Value::Null,
+        evals: Vec::new(),
+    })
+}
+
+/// The metric that a published scale is set beside.
+fn metric(scale: Scale) -> Metric {
+    match scale {
+        Scale::Success => Metric::Success,
+        Scale::Return | Scale::ReturnOf1000 | Scale::D4rl | Scale::RatioToSac => Metric::Normalised,
+    }
+}
+
+/// Our runs of a cell. Of several configurations the one with most runs, and a note says so.
+fn ours(
+    paper: &Paper,
+    task: &Task,
+    method: &Method,
+    groups: &[Group<'_>],
+    options: &Options,
+    notes: &mut Vec<String>,
+) -> Option<Ours> {
+    let (id, algorithm) = (task.task.as_deref()?, method.algorithm.as_deref()?);
+    let fits = |group: &&Group<'_>| {
+        let settings = settings(group.runs[0]);
+        let is = |key: &str, value: &str| settings.get(key).is_some_and(|found| found == value);
+        let teacher = method.teacher.as_deref().unwrap_or("oracle");
+        group.task == id
+            && group.algorithm == algorithm
+            && group.teacher.is_none_or(|found| found == teacher)
+            && task
+                .dataset
+                .as_deref()
+                .is_none_or(|name| is("dataset.name", name))
+            && method.set.iter().all(|(key, value)| is(key, &plain(value)))
+    };
+    let mut found: Vec<&Group<'_>> = groups.iter().filter(fits).collect();
+    found.sort_by_key(|group| std::cmp::Reverse(group.runs.len()));
+    let taken = *found.first()?;
+    if let [_, others @ ..] = &found[..]
+        && !others.is_empty()
+    {
+        let others: Vec<String> = others.iter().map(|g| g.label()).collect();
+        notes.push(format!(
+            "{} on {}: of several configurations the one with most runs stands here, {}; not {}.",
+            method.name,
+            task.name,
+            taken.label(),
+            others.join(", nor ")
+        ));
+    }
+    let wanted = metric(paper.scale(task));
+    let reference = reference::of_run(&options.references, &taken.runs[0].info);
+    let metric = match (wanted, reference.and_then(|r| r.normalised(0.0))) {
+        (Metric::Normalised, None) => {
+            notes.push(format!(
+                "{}: our returns are as they are, for want of reference scores; they are ranked, but no claim is tested by them.",
+                task.name
+            ));
+            Metric::Return
+        }
+        (wanted, _) => wanted,
+    };
+    let score = |run: &&FinishedRun| match run.evals.last() {
+        Some(last) => metric.of(last, reference),
+        None if metric == Metric::Return => None,
+        None => Some(0.0),
+    };
+    let scores: Vec<f64> = taken.runs.iter().filter_map(score).collect();
+    let estimate = Estimate {
+        value: mean(&scores)?,
+        interval: options
+            .bootstrap
+            .interval(Statistic::Mean, std::slice::from_ref(&scores)),
+    };
+    let commit = |run: &&FinishedRun| Some(run.summary.get("commit")?.as_str()?.to_owned());
+    let mut commits: Vec<String> = taken.runs.iter().filter_map(commit).collect();
+    commits.sort();
+    commits.dedup();
+    Some(Ours {
+        failed: taken.runs.iter().filter(|run| run.evals.is_empty()).count(),
+        scores,
+        estimate,
+        metric,
+        commits,
+    })
+}
+
+/// A setting as [`settings`] spells it.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => crate::canonical_json(other),
+    }
+}
+
+fn agreement(cells: &[Vec<Cell>], permutations: &Permutations) -> Agreement {
+    let (mut tasks, mut theirs, mut ours) = (Vec::new(), Vec::new(), Vec::new());
+    for (i, row) in cells.iter().enumerate() {
+        let both = |cell: &Cell| Some((cell.published()?, cell.ours.as_ref()?.estimate.value));
+        let (x, y): (Vec<f64>, Vec<f64>) = row.iter().filter_map(both).unzip();
+        if x.len() < 3 {
+            continue;
+        }
+        let tau = kendall_tau_b(&x, &y);
+        tasks.push((i, x.len(), tau));
+        if tau.is_some() {
+            theirs.push(x);
+            ours.push(y);
+        }
+    }
+    Agreement {
+        tasks,
+        pooled: permutations.kendall(&theirs, &ours),
+    }
+}
+
+/// Notes in the order in which they came, each once.
+fn once(notes: &[String]) -> Vec<&String> {
+    let mut seen = BTreeMap::new();
+    notes
+        .iter()
+        .filter(|note| seen.insert(*note, ()).is_none())
+        .collect()
+}

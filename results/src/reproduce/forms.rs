@@ -1,0 +1,528 @@
+//! A [`Reproduction`] in words and figures: for terminals, as Markdown, LaTeX, HTML and CSV.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::claims::LEVEL;
+use super::{Ours, Pair, Reproduction, Tested, Verdict, once};
+use crate::Error;
+use crate::compare::Estimate;
+use crate::page;
+use crate::plot::{Dot, Forest, Panel, Row, escaped};
+use crate::sheet::{Entry, Sheet, markdown};
+use crate::table::{Metric, quoted};
+
+impl Reproduction {
+    /// The outcome in a few sentences.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let (ours, all) = self.coverage();
+        let mut out = format!(
+            "Ours has {ours} of {all} cells, at the tier {}. ",
+            self.tier
+        );
+        match &self.agreement.pooled {
+            Some(test) => {
+                let n = self
+                    .agreement
+                    .tasks
+                    .iter()
+                    .filter(|t| t.2.is_some())
+                    .count();
+                let tasks = if n == 1 { "task" } else { "tasks" };
+                let _ = write!(
+                    out,
+                    "Methods rank with tau-b {} over {n} {tasks} (p = {} for that much by chance). ",
+                    signed(test.value, 2),
+                    probability(test.greater)
+                );
+            }
+            None => out += "Rankings cannot be compared. ",
+        }
+        let count = |verdict| self.claims.iter().filter(|c| c.verdict == verdict).count();
+        let counts = [
+            Verdict::Holds,
+            Verdict::NotShown,
+            Verdict::Contradicted,
+            Verdict::Untested,
+        ];
+        let counts = counts
+            .map(|v| format!("{} {}", count(v), v.name()))
+            .join(", ");
+        match self.claims.len() {
+            0 => out += "No claims are on record.",
+            1 => out += &format!("Of 1 claim: {counts}."),
+            n => out += &format!("Of {n} claims: {counts}."),
+        }
+        out
+    }
+
+    /// For a terminal.
+    #[must_use]
+    pub fn terminal(&self) -> String {
+        let mut out = format!("{}\n{}\n", self.paper.title, self.summary());
+        for (_, sheet) in self.sheets() {
+            let _ = write!(out, "\n{}", sheet.terminal());
+        }
+        for note in self.words() {
+            let _ = write!(out, "\n{note}\n");
+        }
+        out
+    }
+
+    /// GitHub-flavoured Markdown, its headings from the second level on.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let mut out = format!(
+            "## {}\n\n{}\n\n**{}**\n",
+            markdown(&self.paper.title),
+            markdown(&self.source()),
+            markdown(&self.summary())
+        );
+        for (_, sheet) in self.sheets() {
+            let _ = write!(out, "\n{}", sheet.markdown());
+        }
+        for note in self.words() {
+            let _ = write!(out, "\n- {}", markdown(&note));
+        }
+        out + "\n"
+    }
+
+    /// The tables for a paper; they need `\usepackage{booktabs}`. The notes are comments.
+    #[must_use]
+    pub fn latex(&self) -> String {
+        let mut out = String::from("% Needs \\usepackage{booktabs}.\n");
+        let head = [self.paper.title.clone(), self.source(), self.summary()];
+        for line in head.iter().chain(&self.words()).flat_map(|n| n.lines()) {
+            let _ = writeln!(out, "% {line}");
+        }
+        for (label, sheet) in self.sheets() {
+            let _ = write!(
+                out,
+                "\n{}",
+                sheet.latex(&format!("{}-{label}", self.paper.id))
+            );
+        }
+        out
+    }
+
+    /// A page that needs nothing else.
+    ///
+    /// # Errors
+    /// [`Error::Drawing`] if the figure cannot be drawn.
+    pub fn html(&self) -> Result<String, Error> {
+        let mut out = page::beginning(
+            "Reproduction",
+            &self.paper.title,
+            &self.source(),
+            &self.summary(),
+        );
+        out += "</header>\n<main>\n";
+        for (label, sheet) in self.sheets() {
+            let heading = match label {
+                "cells" => "Theirs and ours",
+                "claims" => "Claims",
+                "rankings" => "Rankings",
+                _ => "Methods",
+            };
+            let _ = writeln!(out, "<h2>{heading}</h2>");
+            if let (true, Some(forest)) = (label == "claims", self.forest()) {
+                let _ = writeln!(out, "<figure>{}</figure>", forest.svg(940.0)?);
+            }
+            out += &sheet.html(escaped);
+        }
+        out += "<h2>What to know about these figures</h2>\n<ul>\n";
+        for note in self.words() {
+            let _ = writeln!(out, "<li>{}</li>", escaped(&note));
+        }
+        Ok(out + "</ul>\n" + &page::end())
+    }
+
+    /// One line per cell, with full precision; what is not known is empty.
+    #[must_use]
+    pub fn csv(&self) -> String {
+        let mut out = String::from(
+            "task,our_task,dataset,fidelity,method,algorithm,paper,spread,read_in_paper,ours,low,high,metric,n,failed,scores,commits\n",
+        );
+        let some = |x: Option<f64>| x.map_or_else(String::new, |x| x.to_string());
+        for (task, row) in self.paper.tasks.iter().zip(&self.cells) {
+            for (method, cell) in self.paper.methods.iter().zip(row) {
+                let ours = cell.ours.as_ref();
+                let interval = ours.and_then(|o| o.estimate.interval);
+                let joined =
+                    |ours: &Ours| Vec::from_iter(ours.scores.iter().map(f64::to_string)).join(" ");
+                let fields = [
+                    task.name.clone(),
+                    task.task.clone().unwrap_or_default(),
+                    task.dataset.clone().unwrap_or_default(),
+                    task.fidelity.map_or("", |f| f.name()).to_owned(),
+                    method.name.clone(),
+                    method.algorithm.clone().unwrap_or_default(),
+                    some(cell.theirs.map(|t| t.mean)),
+                    some(cell.theirs.and_then(|t| t.spread)),
+                    cell.theirs
+                        .map_or_else(String::new, |t| t.verified.to_string()),
+                    some(ours.map(|o| o.estimate.value)),
+                    some(interval.map(|i| i.low)),
+                    some(interval.map(|i| i.high)),
+                    ours.map_or("", |o| o.metric.name()).to_owned(),
+                    ours.map_or_else(String::new, |o| o.scores.len().to_string()),
+                    ours.map_or_else(String::new, |o| o.failed.to_string()),
+                    ours.map_or_else(String::new, joined),
+                    ours.map_or_else(String::new, |o| o.commits.join(" ")),
+                ];
+                let _ = writeln!(out, "{}", fields.map(|f| quoted(&f)).join(","));
+            }
+        }
+        out
+    }
+
+    /// Writes all forms into the folder `dir`, replacing files of the same names: `ID.html`, `ID.md`,
+    /// `ID.tex`, `ID.csv` and, where a claim is tested, `ID-claims.svg` and `.png`. Returns what was
+    /// written.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::Drawing`].
+    pub fn write(&self, dir: &Path) -> Result<Vec<PathBuf>, Error> {
+        std::fs::create_dir_all(dir).map_err(Error::io("create folder", dir))?;
+        let id = &self.paper.id;
+        let mut files: Vec<(PathBuf, Vec<u8>)> = vec![
+            (dir.join(format!("{id}.html")), self.html()?.into_bytes()),
+            (dir.join(format!("{id}.md")), self.markdown().into_bytes()),
+            (dir.join(format!("{id}.tex")), self.latex().into_bytes()),
+            (dir.join(format!("{id}.csv")), self.csv().into_bytes()),
+        ];
+        if let Some(forest) = self.forest() {
+            let drawn = forest.draw(&format!("{id}-claims"))?;
+            files.push((dir.join(format!("{id}-claims.svg")), drawn.svg.into_bytes()));
+            files.push((dir.join(format!("{id}-claims.png")), drawn.png));
+        }
+        for (file, bytes) in &files {
+            std::fs::write(file, bytes).map_err(Error::io("write", file))?;
+        }
+        Ok(files.into_iter().map(|(file, _)| file).collect())
+    }
+
+    fn source(&self) -> String {
+        let paper = &self.paper;
+        format!(
+            "{}, {}. {}",
+            paper.paper.trim_end_matches('.'),
+            paper.table,
+            paper.url
+        )
+    }
+
+    fn sheets(&self) -> Vec<(&'static str, Sheet)> {
+        let mut sheets = vec![("cells", self.cell_sheet())];
+        if !self.agreement.tasks.is_empty() {
+            sheets.push(("rankings", self.ranking_sheet()));
+        }
+        if !self.claims.is_empty() {
+            sheets.push(("claims", self.claim_sheet()));
+        }
+        sheets.push(("methods", self.method_sheet()));
+        sheets
+    }
+
+    /// Two rows for each task: the paper's and ours.
+    fn cell_sheet(&self) -> Sheet {
+        let mut rows = Vec::new();
+        for (task, row) in self.paper.tasks.iter().zip(&self.cells) {
+            let scale = self.paper.scale(task);
+            let mut theirs = vec![
+                Entry::plain(&task.name),
+                Entry::plain(scale.name()),
+                Entry::plain("paper"),
+            ];
+            theirs.extend(row.iter().map(|cell| match cell.theirs {
+                None => Entry::plain("–"),
+                Some(theirs) => Entry {
+                    text: format!("{}{}", theirs.mean, if theirs.verified { "" } else { "‡" }),
+                    aside: theirs.spread.map_or_else(String::new, |s| format!("± {s}")),
+                    strong: false,
+                },
+            }));
+            rows.push(theirs);
+            let (Some(id), Some(fidelity)) = (&task.task, task.fidelity) else {
+                continue;
+            };
+            let dataset = task.dataset.as_ref().map(|d| format!(" {d}"));
+            let metric = row
+                .iter()
+                .find_map(|cell| Some(cell.ours.as_ref()?.metric.name()));
+            let mut ours = vec![
+                Entry::plain(format!(
+                    "{id}{} ({})",
+                    dataset.unwrap_or_default(),
+                    fidelity.name()
+                )),
+                Entry::plain(metric.unwrap_or("–")),
+                Entry::plain("ours"),
+            ];
+            ours.extend(row.iter().map(|cell| match &cell.ours {
+                None => Entry::plain("–"),
+                Some(ours) => {
+                    let mut entry = Entry::of(Some(ours.estimate), 1);
+                    if ours.scores.len() < 3 {
+                        entry.text.push('†');
+                    }
+                    entry
+                }
+            }));
+            rows.push(ours);
+        }
+        let head = ["task", "figure", ""].map(str::to_owned).into_iter();
+        Sheet {
+            caption: format!(
+                "The paper's figures{} and ours: means over seeds with {} % bootstrap intervals.",
+                match &*self.paper.spread {
+                    "" => String::new(),
+                    spread => format!(" (± {spread})"),
+                },
+                100.0 * self.level
+            ),
+            words: 3,
+            head: head
+                .chain(self.paper.methods.iter().map(|m| m.name.clone()))
+                .collect(),
+            rows,
+        }
+    }
+
+    fn ranking_sheet(&self) -> Sheet {
+        let row = |(task, methods, tau): &(usize, usize, Option<f64>)| {
+            vec![
+                Entry::plain(&self.paper.tasks[*task].name),
+                Entry::plain(methods.to_string()),
+                Entry::plain(tau.map_or_else(|| "all tied".into(), |tau| signed(tau, 2))),
+            ]
+        };
+        Sheet {
+            caption: "Kendall's tau-b between the paper's ranking of the methods and ours: 1 the same, −1 the \
+                      reverse, 0 on average by chance."
+                .into(),
+            words: 1,
+            head: ["task", "methods", "tau-b"].map(Into::into).into(),
+            rows: self.agreement.tasks.iter().map(row).collect(),
+        }
+    }
+
+    fn claim_sheet(&self) -> Sheet {
+        let mut rows = Vec::new();
+        for tested in &self.claims {
+            for (i, pair) in tested.pairs.iter().enumerate() {
+                let mark = if tested.claim.verified { "" } else { "‡" };
+                let said = format!("{}{mark} ({})", tested.claim.says, tested.claim.place);
+                let first = |text: &str| Entry::plain(if i == 0 { text } else { "" });
+                let share =
+                    |p: Option<f64>| Entry::plain(p.map_or_else(|| "–".into(), probability));
+                let points =
+                    |x: Option<f64>| Entry::plain(x.map_or_else(|| "–".into(), |x| signed(x, 1)));
+                rows.push(vec![
+                    first(&said),
+                    first(tested.verdict.name()),
+                    Entry::plain(self.name(pair)),
+                    Entry::plain(pair.tasks.len().to_string()),
+                    points(pair.theirs),
+                    Entry::of(pair.ours, 1),
+                    share(pair.p),
+                    share(pair.power),
+                    points(pair.detectable),
+                ]);
+            }
+        }
+        let head = [
+            "claim",
+            "verdict",
+            "pair",
+            "tasks",
+            "paper",
+            "ours",
+            "p",
+            "power",
+            "detectable",
+        ];
+        Sheet {
+            caption: format!(
+                "Each claim, and the pairs of methods that it is about: difference of means over our tasks in \
+                 points of 100, the paper's and ours with {} % bootstrap interval; p, the probability of ours or \
+                 more by chance; power, that of finding a difference as large as the paper's at level {LEVEL}; \
+                 and the difference that would be found with probability 0.8.",
+                100.0 * self.level
+            ),
+            words: 3,
+            head: head.map(Into::into).into(),
+            rows,
+        }
+    }
+
+    fn method_sheet(&self) -> Sheet {
+        let row = |method: &crate::paper::Method| {
+            let ours = match &method.algorithm {
+                None => "not in prefbench".to_owned(),
+                Some(algorithm) => {
+                    let teacher = method.teacher.iter().map(|t| format!(" · {t}"));
+                    let set = method
+                        .set
+                        .iter()
+                        .map(|(key, value)| format!(" · {key}={value}"));
+                    algorithm.clone() + &teacher.chain(set).collect::<String>()
+                }
+            };
+            let read = if self.paper.verified(method) {
+                "yes"
+            } else {
+                "no‡"
+            };
+            [&method.name, &ours, read, &method.note]
+                .map(Entry::plain)
+                .into()
+        };
+        Sheet {
+            caption: "Which of our algorithms stands for which of the paper's, and whether the paper's figures were \
+                      read in the paper itself."
+                .into(),
+            words: 4,
+            head: ["method", "ours", "read", "note"].map(Into::into).into(),
+            rows: self.paper.methods.iter().map(row).collect(),
+        }
+    }
+
+    /// What has to be said beside the figures.
+    fn words(&self) -> Vec<String> {
+        let paper = &self.paper;
+        let mut notes = vec![
+            format!("Protocol of the paper: {}", paper.protocol),
+            format!("Source of its figures: {}", paper.seen),
+        ];
+        notes.extend(
+            paper
+                .deviations
+                .iter()
+                .map(|d| format!("Ours differs: {d}")),
+        );
+        notes.extend(paper.missing.iter().map(|m| format!("Not found: {m}")));
+        for fidelity in [
+            crate::paper::Fidelity::Ported,
+            crate::paper::Fidelity::Remodelled,
+            crate::paper::Fidelity::Analogue,
+        ] {
+            let of = paper.tasks.iter().filter(|t| t.fidelity == Some(fidelity));
+            let of: Vec<String> = of
+                .map(|t| match &*t.why {
+                    "" => t.name.clone(),
+                    why => format!("{} ({why})", t.name),
+                })
+                .collect();
+            if !of.is_empty() {
+                let grade = match fidelity {
+                    crate::paper::Fidelity::Ported => "The same task in another simulator",
+                    crate::paper::Fidelity::Remodelled => "The same skill, modelled anew",
+                    crate::paper::Fidelity::Analogue => "Only alike",
+                };
+                notes.push(format!("{grade}: {}.", of.join("; ")));
+            }
+        }
+        let ours = || {
+            self.cells
+                .iter()
+                .flatten()
+                .filter_map(|cell| cell.ours.as_ref())
+        };
+        if ours().any(|o| o.metric == Metric::Normalised) {
+            notes.push("Our normalised returns are 0 for our random policy and 100 for our expert (SAC on the true reward), not D4RL's.".into());
+        }
+        if ours().any(|o| o.scores.len() < 3) {
+            notes.push("† Preliminary: fewer than 3 seeds.".into());
+        }
+        let unread = paper.methods.iter().any(|m| !paper.verified(m))
+            || paper.claims.iter().any(|c| !c.verified);
+        if unread {
+            notes.push("‡ Not read in the paper itself: shown as a lead, counted neither in rankings nor in the power of a test.".into());
+        }
+        let failed: usize = ours().map(|o| o.failed).sum();
+        if failed > 0 {
+            notes.push(format!("{failed} runs failed (diverged) and count as 0."));
+        }
+        notes.extend(once(&self.notes).into_iter().cloned());
+        notes
+    }
+
+    fn name(&self, pair: &Pair) -> String {
+        let name = |method: usize| &*self.paper.methods[method].name;
+        format!("{} over {}", name(pair.better), name(pair.worse))
+    }
+
+    /// The differences that claims are about, the paper's and ours; `None` if none is known of ours.
+    fn forest(&self) -> Option<Forest> {
+        let pairs = |tested: &'_ Tested| tested.pairs.clone();
+        let mut rows = Vec::new();
+        let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+        for (style, tested) in self.claims.iter().enumerate() {
+            for pair in pairs(tested) {
+                let Some(estimate) = pair.ours else { continue };
+                rows.push(Row {
+                    label: self.name(&pair),
+                    note: format!(
+                        "{}, {} task{}",
+                        tested.verdict.name(),
+                        pair.tasks.len(),
+                        if pair.tasks.len() == 1 { "" } else { "s" }
+                    ),
+                    style,
+                });
+                theirs.push(pair.theirs.map(|value| Dot {
+                    value,
+                    interval: None,
+                }));
+                ours.push(Some(dot(estimate)));
+            }
+        }
+        let panel = |title: &str, dots: Vec<Option<Dot>>| Panel {
+            title: title.into(),
+            x: "difference, points of 100".into(),
+            mark: Some(0.0),
+            decimals: 1,
+            dots,
+            ..Panel::default()
+        };
+        (!rows.is_empty()).then(|| Forest {
+            title: format!("Claims of {}", self.paper.id),
+            tag: format!("tier {}", self.tier),
+            how: format!(
+                "Difference of means over tasks; bars are {} % bootstrap intervals",
+                100.0 * self.level
+            ),
+            alt: "Differences between methods, as published and ours".into(),
+            rows,
+            panels: vec![panel("paper", theirs), panel("ours", ours)],
+        })
+    }
+}
+
+fn dot(estimate: Estimate) -> Dot {
+    Dot {
+        value: estimate.value,
+        interval: estimate.interval,
+    }
+}
+
+/// A number with a sign that is as wide as its digits; none before zeros.
+fn signed(x: f64, decimals: usize) -> String {
+    Entry::of(
+        Some(Estimate {
+            value: x,
+            interval: None,
+        }),
+        decimals,
+    )
+    .text
+}
+
+fn probability(p: f64) -> String {
+    match p {
+        p if p < 0.001 => "< 0.001".into(),
+        p => format!("{p:.3}"),
+    }
+}

@@ -1,0 +1,280 @@
+//! Published tables beside made-up runs: which of ours stand where, what claims come to, the forms.
+
+mod compared;
+mod synthetic;
+
+use std::path::Path;
+
+use compared::{QUICK, options as compare_options, run};
+use prefbench_results::paper::Paper;
+use prefbench_results::reproduce::{Options, Reproduction, Verdict};
+use prefbench_results::stats::Permutations;
+use prefbench_results::{Error, Failure, FinishedRun, RunKey, Unfinished, Why};
+use serde_json::json;
+use synthetic::assert_expected;
+
+const PAPER: &str = r#"
+title = "Anon, Table 1: online"
+paper = "Anon et al., A Paper, 2030"
+url = "https://example.org/paper"
+table = "Table 1"
+metric = "return-of-1000"
+spread = "standard deviation over 5 seeds"
+verified = true
+seen = "made up"
+protocol = "A thousand queries."
+deviations = ["fewer steps"]
+missing = ["the appendix"]
+
+[[methods]]
+name = "Base"
+algorithm = "pebble"
+
+[[methods]]
+name = "Best"
+algorithm = "surf"
+note = "semi-supervised"
+
+[[methods]]
+name = "True reward"
+algorithm = "sac"
+verified = false
+
+[[methods]]
+name = "Theirs"
+
+[[tasks]]
+name = "Walker"
+task = "walker-walk"
+fidelity = "ported"
+why = "same body"
+cells = { Base = [400.0, 50.5], Best = [700.0], "True reward" = [900.0], Theirs = [950.0] }
+
+[[tasks]]
+name = "Reach"
+task = "reach"
+fidelity = "analogue"
+metric = "success"
+cells = { Base = [40.0], Best = [60.0] }
+
+[[tasks]]
+name = "Fly"
+cells = { Base = [1.0] }
+
+[[claims]]
+says = "the best is better than the base"
+where = "Section 5"
+better = ["Best"]
+worse = ["Base"]
+verified = true
+
+[[claims]]
+says = "the base is better than the best on walkers"
+where = "Section 6"
+better = ["Base"]
+worse = ["Best"]
+tasks = ["Walker"]
+verified = false
+
+[[claims]]
+says = "the base is as good as it gets"
+where = "Section 7"
+better = ["Base"]
+worse = ["True reward"]
+tasks = ["Walker"]
+verified = true
+
+[[claims]]
+says = "theirs is the best of all"
+where = "abstract"
+better = ["Theirs"]
+worse = ["Base", "Best"]
+verified = true
+"#;
+
+fn paper(text: &str) -> Result<Paper, Error> {
+    Paper::parse(Path::new("papers/anon.toml"), text)
+}
+
+fn options() -> Options {
+    Options {
+        bootstrap: QUICK,
+        permutations: Permutations {
+            limit: 10_000,
+            seed: 0,
+        },
+        references: compare_options().references,
+        ..Options::of_tier("smoke")
+    }
+}
+
+/// `surf` is better than `pebble` on both tasks; `sac` is only on one, and no better than `pebble`.
+fn runs() -> Vec<FinishedRun> {
+    let mut runs = Vec::new();
+    for seed in 0..4 {
+        for (task, algorithm, top) in [
+            ("walker-walk", "pebble", 400.0),
+            ("walker-walk", "surf", 800.0),
+            ("walker-walk", "sac", 401.0),
+            ("reach", "pebble", 300.0),
+            ("reach", "surf", 900.0),
+            ("hopper", "surf", 900.0),
+        ] {
+            runs.push(run(task, algorithm, seed, top));
+        }
+    }
+    runs
+}
+
+#[test]
+fn claims_come_out_as_the_runs_say() -> Result<(), Error> {
+    let r = Reproduction::new(paper(PAPER)?, &runs(), &[], &options());
+    let verdicts: Vec<Verdict> = r.claims.iter().map(|c| c.verdict).collect();
+    use Verdict::{Contradicted, Holds, NotShown, Untested};
+    assert_eq!(verdicts, [Holds, Contradicted, NotShown, Untested]);
+    assert_eq!(r.coverage(), (5, 12));
+    // On the walker 300 of 1000, on reach 20 %: 25 points on average.
+    let first = &r.claims[0].pairs[0];
+    assert_eq!((first.theirs, &first.tasks[..]), (Some(25.0), &[0, 1][..]));
+    // Four runs each on two tasks: 70 arrangements squared.
+    assert_eq!(first.p, Some(1.0 / 4900.0));
+    // What was not read in the paper counts for nothing.
+    assert_eq!(r.claims[2].pairs[0].theirs, None);
+    assert!(r.agreement.pooled.is_none());
+    Ok(())
+}
+
+/// Three runs, two of which failed, are three scores; two runs cannot show anything at 0.05.
+#[test]
+fn failed_runs_are_the_worst_and_few_runs_have_no_power() -> Result<(), Error> {
+    let few = |run: &FinishedRun| run.info.seed < 1 && run.info.task == "walker-walk";
+    let finished: Vec<FinishedRun> = runs().into_iter().filter(few).collect();
+    let failed = |seed| {
+        let run = run("walker-walk", "pebble", seed, 1.0);
+        let failure = Failure {
+            step: 10,
+            reason: "the critic's loss is NaN".into(),
+        };
+        Unfinished {
+            dir: run.dir,
+            info: Some(run.info),
+            why: Why::Failed(failure),
+        }
+    };
+    let unfinished = [failed(1), failed(2)];
+    let r = Reproduction::new(paper(PAPER)?, &finished, &unfinished, &options());
+    let ours = r.cells[0][0].ours.as_ref().expect("a cell");
+    assert_eq!((&ours.scores[1..], ours.failed), (&[0.0, 0.0][..], 2));
+    let pair = &r.claims[0].pairs[0];
+    assert_eq!((pair.p, pair.power), (Some(0.25), Some(0.0)));
+    assert_eq!(r.claims[0].verdict, Verdict::NotShown);
+    Ok(())
+}
+
+#[test]
+fn of_several_configurations_one_stands_and_the_others_are_named() -> Result<(), Error> {
+    let mut runs = runs();
+    let other = |seed| {
+        let mut run = run("reach", "surf", seed, 100.0);
+        run.info.config["sac"]["batch"] = json!(64);
+        run.key = RunKey::of(&run.info.config);
+        run
+    };
+    runs.extend((0..2).map(other));
+    let taken = |paper: &Paper| {
+        let r = Reproduction::new(paper.clone(), &runs, &[], &options());
+        let cell = r.cells[1][1].ours.clone().expect("a cell");
+        (cell.scores.len(), r.notes.len())
+    };
+    let mut paper = paper(PAPER)?;
+    assert_eq!(taken(&paper), (4, 1));
+    paper.methods[1].set.insert("sac.batch".into(), json!(64));
+    assert_eq!(taken(&paper), (2, 0));
+    Ok(())
+}
+
+#[test]
+fn every_form_is_as_committed() -> Result<(), Error> {
+    let r = Reproduction::new(paper(PAPER)?, &runs(), &[], &options());
+    assert_expected("reproduce.txt", &r.terminal());
+    assert_expected("reproduce.md", &r.markdown());
+    assert_expected("reproduce.tex", &r.latex());
+    assert_expected("reproduce.csv", &r.csv());
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = r.write(folder.path())?;
+    let names = files.iter().filter_map(|f| f.file_name()?.to_str());
+    let expected = ["html", "md", "tex", "csv"].map(|e| format!("anon.{e}"));
+    let figures = ["anon-claims.svg", "anon-claims.png"].map(str::to_owned);
+    assert!(names.eq(expected.iter().chain(&figures)));
+    let svg = std::fs::read_to_string(folder.path().join("anon-claims.svg")).expect("a file");
+    assert_expected("reproduce-claims.svg", &svg);
+    Ok(())
+}
+
+#[test]
+fn what_is_wrong_with_a_table_is_said() {
+    let without =
+        |from: &str, to: &str| paper(&PAPER.replacen(from, to, 1)).map_err(|e| e.to_string());
+    for (from, to, said) in [
+        (
+            "name = \"Best\"",
+            "name = \"Base\"",
+            "the method `Base` is there twice",
+        ),
+        (
+            "better = [\"Best\"]",
+            "better = [\"Bset\"]",
+            "names the method `Bset`",
+        ),
+        (
+            "better = [\"Best\"]",
+            "better = []",
+            "needs a method in `better`",
+        ),
+        (
+            "better = [\"Best\"]",
+            "better = [\"Base\"]",
+            "in `better` and in `worse`",
+        ),
+        (
+            "tasks = [\"Walker\"]",
+            "tasks = [\"Runner\"]",
+            "names the task `Runner`",
+        ),
+        (
+            "Base = [400.0, 50.5]",
+            "Base = []",
+            "a mean, or a mean and its spread",
+        ),
+        ("fidelity = \"ported\"", "", "both `task` and `fidelity`"),
+        (
+            "fidelity = \"ported\"",
+            "fidelity = \"same\"",
+            "unknown variant `same`",
+        ),
+        ("metric = ", "metrics = ", "unknown field `metrics`"),
+    ] {
+        let error = without(from, to).expect_err(said);
+        assert!(error.contains(said), "{error}");
+        assert!(error.contains("papers/anon.toml"), "{error}");
+    }
+    let unknown = Paper::find("nonesuch")
+        .expect_err("no such table")
+        .to_string();
+    assert!(unknown.contains("cpl, "), "{unknown}");
+}
+
+#[test]
+fn the_committed_tables_are_all_there_and_whole() -> Result<(), Error> {
+    let files = std::fs::read_dir("papers").expect("the folder of tables");
+    let files = files.map(|f| f.expect("a file").path());
+    let mut stems: Vec<String> = files
+        .filter_map(|f| Some(f.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    stems.sort();
+    assert!(stems.iter().map(String::as_str).eq(Paper::ids()));
+    for id in Paper::ids() {
+        assert_eq!(Paper::find(id)?.id, id);
+    }
+    Ok(())
+}
