@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::claims::LEVEL;
-use super::{Ours, Pair, Reproduction, Tested, Verdict, once};
+use super::{Ours, Pair, Reproduction, Verdict, once};
 use crate::Error;
 use crate::compare::Estimate;
 use crate::page;
+use crate::paper::{Fidelity, Method};
 use crate::plot::{Dot, Forest, Panel, Row, escaped};
 use crate::sheet::{Entry, Sheet, markdown};
 use crate::table::{Metric, quoted};
@@ -49,10 +50,15 @@ impl Reproduction {
         let counts = counts
             .map(|v| format!("{} {}", count(v), v.name()))
             .join(", ");
+        let unread = self.claims.iter().filter(|c| !c.claim.verified).count();
+        let unread = match unread {
+            0 => String::new(),
+            n => format!(" ({n} of them not read in the paper itself)"),
+        };
         match self.claims.len() {
             0 => out += "No claims are on record.",
-            1 => out += &format!("Of 1 claim: {counts}."),
-            n => out += &format!("Of {n} claims: {counts}."),
+            1 => out += &format!("Of 1 claim{unread}: {counts}."),
+            n => out += &format!("Of {n} claims{unread}: {counts}."),
         }
         out
     }
@@ -358,7 +364,7 @@ impl Reproduction {
     }
 
     fn method_sheet(&self) -> Sheet {
-        let row = |method: &crate::paper::Method| {
+        let row = |method: &Method| {
             let ours = match &method.algorithm {
                 None => "not in prefbench".to_owned(),
                 Some(algorithm) => {
@@ -403,25 +409,19 @@ impl Reproduction {
                 .map(|d| format!("Ours differs: {d}")),
         );
         notes.extend(paper.missing.iter().map(|m| format!("Not found: {m}")));
-        for fidelity in [
-            crate::paper::Fidelity::Ported,
-            crate::paper::Fidelity::Remodelled,
-            crate::paper::Fidelity::Analogue,
+        for (fidelity, grade) in [
+            (Fidelity::Ported, "The same task in another simulator"),
+            (Fidelity::Remodelled, "The same skill, modelled anew"),
+            (Fidelity::Analogue, "Only alike"),
         ] {
             let of = paper.tasks.iter().filter(|t| t.fidelity == Some(fidelity));
-            let of: Vec<String> = of
-                .map(|t| match &*t.why {
-                    "" => t.name.clone(),
-                    why => format!("{} ({why})", t.name),
-                })
-                .collect();
+            let of = of.map(|t| match &*t.why {
+                "" => t.name.clone(),
+                why => format!("{} ({why})", t.name),
+            });
+            let of = Vec::from_iter(of).join("; ");
             if !of.is_empty() {
-                let grade = match fidelity {
-                    crate::paper::Fidelity::Ported => "The same task in another simulator",
-                    crate::paper::Fidelity::Remodelled => "The same skill, modelled anew",
-                    crate::paper::Fidelity::Analogue => "Only alike",
-                };
-                notes.push(format!("{grade}: {}.", of.join("; ")));
+                notes.push(format!("{grade}: {of}."));
             }
         }
         let ours = || {
@@ -456,14 +456,13 @@ impl Reproduction {
 
     /// The differences that claims are about, the paper's and ours; `None` if none is known of ours.
     fn forest(&self) -> Option<Forest> {
-        let pairs = |tested: &'_ Tested| tested.pairs.clone();
         let mut rows = Vec::new();
         let (mut theirs, mut ours) = (Vec::new(), Vec::new());
         for (style, tested) in self.claims.iter().enumerate() {
-            for pair in pairs(tested) {
+            for pair in &tested.pairs {
                 let Some(estimate) = pair.ours else { continue };
                 rows.push(Row {
-                    label: self.name(&pair),
+                    label: self.name(pair),
                     note: format!(
                         "{}, {} task{}",
                         tested.verdict.name(),
