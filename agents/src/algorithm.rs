@@ -260,34 +260,34 @@ pub const ALGORITHMS: &[Algorithm] = &[
         |s| json(&cpl::CplConfig::kl(s)),
         cpl::steps,
     ),
-    offline::<pt::PtConfig>(
+    version_2(offline::<pt::PtConfig>(
         "pt",
         "implicit Q-learning on the reward of a Preference Transformer",
         Reads::Preferences,
         |s| json(&pt::PtConfig::defaults(s)),
         mr::steps,
-    ),
-    offline::<dppo::DppoConfig>(
+    )),
+    version_2(offline::<dppo::DppoConfig>(
         "dppo",
         "direct preference-based policy optimisation: nearer to what a predictor ranks higher",
         Reads::Preferences,
         |s| json(&dppo::DppoConfig::defaults(s)),
         dppo::steps,
-    ),
-    offline::<oppo::OppoConfig>(
+    )),
+    version_2(offline::<oppo::OppoConfig>(
         "oppo",
         "a policy conditioned on hindsight, and a search for the preferred context",
         Reads::Preferences,
         |s| json(&oppo::OppoConfig::defaults(s)),
         oppo::steps,
-    ),
-    offline::<dtr::DtrConfig>(
+    )),
+    version_2(offline::<dtr::DtrConfig>(
         "dtr",
         "a Decision Transformer regularised by a Q-function of a learned reward",
         Reads::Preferences,
         |s| json(&dtr::DtrConfig::defaults(s)),
         dtr::steps,
-    ),
+    )),
 ];
 
 /// A method on PEBBLE's backbone, at version 1.
@@ -307,6 +307,14 @@ const fn on_pebble<M: Method>(summary: &'static str) -> Algorithm {
                 build_pebble(parse::<pebble::PebbleConfig<M>>(v)?, b)
             )
         }),
+    }
+}
+
+/// The same algorithm at version 2.
+const fn version_2(algorithm: Algorithm) -> Algorithm {
+    Algorithm {
+        version: 2,
+        ..algorithm
     }
 }
 

@@ -314,6 +314,7 @@ fn oppo_update<A: Compute>() {
         encoder: TINY,
         transformer: TINY,
         z: 3,
+        pooled: 5.0,
         lr: 1e-2,
         warmup: 4,
         z_lr: 5e-2,

@@ -63,9 +63,9 @@ pub struct DppoConfig {
 impl DppoConfig {
     /// Defaults for a tier. ν and m are ours: the paper's differ by task.
     pub fn defaults(setup: &Setup<'_>) -> Self {
-        let (full, smoke) = (setup.tier == Tier::Full, setup.tier == Tier::Smoke);
+        let full = setup.tier == Tier::Full;
         Self {
-            preference: PreferenceConfig::defaults(full, smoke),
+            preference: PreferenceConfig::defaults(setup),
             segment: 100,
             smoothness: 1.0,
             shift: 20.0,
@@ -76,8 +76,9 @@ impl DppoConfig {
                 lr: if full { 3e-4 } else { 1e-3 },
             },
             batch: if full { 256 } else { 32 },
-            // The code's 1 asks no policy to stay near the data: both distances may grow.
-            lambda: if full { 1.0 } else { 0.5 },
+            // Where λ is 1, as the code's is unless its command says otherwise, nothing asks the policy to stay near
+            // the data, and both distances may grow.
+            lambda: 0.5,
             temperature: 0.1,
             scale_observations: !full,
         }
@@ -116,7 +117,7 @@ impl OfflineConfig for DppoConfig {
     ) -> Result<Box<dyn Learner>, ConfigError> {
         let steps = self.preference.steps(data.preferences().len());
         need_steps(b.total_steps, steps)?;
-        need_segment(self.segment, &data)?;
+        need_segment("agent.segment", self.segment, &data)?;
         let init = &mut Stream::new(b.seed, "init");
         let sizes = (b.dims, self.segment);
         let config = self.preference.clone();

@@ -3,20 +3,23 @@
 //!
 //! Kang et al., "Beyond Reward: Offline Preference-guided Policy Optimization" (ICML 2023, arXiv 2305.16217;
 //! github.com/bkkgbkjb/OPPO at bf2efea, `oppo/human`, which learns from given answers as we do). An encoder
-//! z = I_θ(τ) (BERT's blocks over states and actions, their outputs summed), a policy π(a|s, z) (GPT-2's
+//! z = I_θ(τ) (BERT's blocks over states and actions, their outputs averaged over steps, times `pooled`), a policy π(a|s, z) (GPT-2's
 //! blocks over z, s, a, as the Decision Transformer) and an optimal context z*. An update is:
 //!
 //! 1. every other time, encoder and policy on windows of the whole dataset, z from them and the policy's
 //!    states with noise: L_HIM = E‖ŝ − s‖² + E‖â − a‖² (means over numbers);
-//! 2. the encoder on both segments of answers, the policy fixed: L_HIM + `preference` L_PM + `norm` L_norm,
+//! 2. the encoder on both segments of `answers` answers, the policy fixed: L_HIM + `preference` L_PM + `norm` L_norm,
 //!    L_PM = E max(0, ‖z* − z⁺‖ − ‖z* − z⁻‖ + m), m = 1, of a tie either way round and m = 0;
 //!    L_norm = Σ_{left, right} E max(0, ‖z‖ − 1);
 //! 3. z* on L_PM with z fixed.
 //!
 //! It acts on z*.
 //!
-//! Deviations: padding does not enter the encoder's sum; a token's embedding is normalised once (there,
-//! twice in the encoder); of a tie the mean over both ways, not one; padded actions are 0, not −10.
+//! Deviations: z is an average where the code has the sum, which is the same for windows of `pooled` steps:
+//! those of the policy and the segments of answers may then differ in length. Padding does not enter it; a
+//! token's embedding is normalised once (there, twice in the encoder); of a tie the mean over both ways, not
+//! one; padded actions are 0, not −10; windows begin at any transition, as likely (there, in any episode); when
+//! it acts, every step of its window has z*, not the last alone.
 
 use burn::tensor::{Tensor, TensorData};
 use prefbench_oracles::{Label, Preference, Stream};
@@ -51,11 +54,15 @@ pub struct OppoConfig {
     pub context: usize,
     /// Control steps of an episode, at most: times that the models tell apart.
     pub horizon: usize,
-    /// Windows per update; half as many answers are as many segments.
+    /// What the average over steps is multiplied by, in a context.
+    pub pooled: f64,
+    /// Windows per update of the policy.
     pub batch: usize,
+    /// Answers per update.
+    pub answers: usize,
     /// AdamW's learning rate for encoder and policy.
     pub lr: f64,
-    /// Steps over which the policy's rate rises.
+    /// Updates over which the policy's rate rises.
     pub warmup: u64,
     /// AdamW's learning rate for z*.
     pub z_lr: f64,
@@ -87,9 +94,11 @@ impl OppoConfig {
             z: 16,
             context: if full { 100 } else { 10 },
             horizon: setup.horizon,
-            batch: if full { 64 } else { 32 },
+            pooled: if full { 100.0 } else { 1.0 },
+            batch: 64,
+            answers: if full { 64 } else { 8 },
             lr: if full { 1e-4 } else { 1e-3 },
-            warmup: if full { 10_000 } else { 500 },
+            warmup: steps(setup) / 10,
             z_lr: 1e-2,
             weight_decay: 1e-4,
             clip: 0.25,
@@ -103,8 +112,8 @@ impl OppoConfig {
 /// Gradient steps of a run.
 pub fn steps(setup: &Setup<'_>) -> u64 {
     match setup.tier {
-        Tier::Smoke => 500,
-        Tier::Short => 4_000,
+        Tier::Smoke => 1_000,
+        Tier::Short => 8_000,
         Tier::Full => 100_000,
     }
 }
@@ -117,7 +126,9 @@ impl OfflineConfig for OppoConfig {
             c.at_least("z", self.z, 1);
             c.at_least("context", self.context, 1);
             c.at_least("horizon", self.horizon, 1);
+            c.positive("pooled", self.pooled);
             c.at_least("batch", self.batch, 1);
+            c.at_least("answers", self.answers, 1);
             c.positive("lr", self.lr);
             c.at_least("warmup", self.warmup as usize, 1);
             c.positive("z_lr", self.z_lr);
@@ -136,7 +147,7 @@ impl OfflineConfig for OppoConfig {
         data: OfflineData,
         device: A::Device,
     ) -> Result<Box<dyn Learner>, ConfigError> {
-        need_segment(self.horizon, &data)?;
+        need_segment("agent.horizon", self.horizon, &data)?;
         let init = &mut Stream::new(b.seed, "init");
         Ok(Box::new(OppoLearner::<A> {
             id,
@@ -187,13 +198,14 @@ impl<A: Compute> Oppo<A> {
             config.horizon,
             Style::Torch,
             (&mut policy, rng),
-        );
+        )
+        .without_time("z");
         let width = config.transformer.width;
         policy.add_linear("predict_state", (width, dims.obs), None, rng);
         policy.add_linear("predict_action", (width, dims.act), None, rng);
         let mut z = vec![0.0; config.z];
         rng.fill_normal(&mut z);
-        context.add("z", &[1, config.z], z.iter().map(|z| 2.0 * z).collect());
+        context.add("z", &[1, config.z], z);
         let adam = |p: &Parameters<_>| AdamW::new(config.weight_decay, Decay::Decoupled, p);
         Self {
             encoder_adam: adam(&encoder),
@@ -222,16 +234,12 @@ impl<A: Compute> Oppo<A> {
         let inputs = vec![w.state.clone(), w.action.clone()];
         let y = self.encoder_trunk.forward(p, inputs, &w.frame, dropout);
         let (n, steps) = (w.frame.batch, w.frame.steps);
-        let mask = w
-            .frame
-            .mask::<B>(&p.device().clone())
-            .0
-            .reshape([n, steps, 1]);
+        let (mask, _) = w.frame.mask::<B>(p.device());
+        let mask = mask.reshape([n, steps, 1]);
         let y = y.sum_dim(2).reshape([n, steps, self.config.encoder.width]);
-        let sum = (y * mask)
-            .sum_dim(1)
-            .reshape([n, self.config.encoder.width]);
-        p.linear("z", sum)
+        let mean = (y * mask.clone()).sum_dim(1) / mask.sum_dim(1);
+        let pooled = mean.reshape([n, self.config.encoder.width]) * self.config.pooled;
+        p.linear("z", pooled)
     }
 
     /// ŝ and â `[batch · steps, ·]` for contexts `[batch, z]`.
@@ -287,8 +295,7 @@ impl<A: Compute> Oppo<A> {
         let mut of_policy = policy.take_grads(&mut grads);
         clip(&mut of_encoder, self.config.clip);
         clip(&mut of_policy, self.config.clip);
-        // The policy's rate rises with its own steps, which are every other.
-        let risen = ((self.steps / 2 + 1) as f64 / self.config.warmup as f64).min(1.0);
+        let risen = ((self.steps + 1) as f64 / self.config.warmup as f64).min(1.0);
         self.encoder_adam
             .step::<A>(&mut self.encoder, of_encoder, self.config.lr);
         self.policy_adam
@@ -410,7 +417,7 @@ impl<A: Compute> Learner for OppoLearner<A> {
         }
         let chosen = self
             .passes
-            .batch(answers.len(), size.div_ceil(2), &mut self.stream);
+            .batch(answers.len(), m.config.answers, &mut self.stream);
         let chosen: Vec<Preference> = chosen.iter().map(|&i| answers[i]).collect();
         let left = chosen.iter().map(|p| p.pair.left);
         let sides = left.chain(chosen.iter().map(|p| p.pair.right));

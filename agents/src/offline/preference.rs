@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sequence::{Style, Trunk, Windows, tokens};
 use super::shared::Figures;
-use crate::config::Checks;
+use crate::config::{Checks, Setup, Tier};
 use crate::device::Compute;
 use crate::nets::{Inner, log_sigmoid};
 use crate::parameters::{AdamW, Decay, Parameters};
@@ -44,8 +44,10 @@ pub struct PreferenceConfig {
 }
 
 impl PreferenceConfig {
-    /// The code's defaults, which are both papers'; or what one core trains in minutes.
-    pub fn defaults(full: bool, smoke: bool) -> Self {
+    /// The code's defaults, which are both papers', for the 500 answers they are made for; or what one core trains
+    /// in minutes. Meta-World's 10,000 answers take as many gradient steps.
+    pub fn defaults(setup: &Setup<'_>) -> Self {
+        let (full, meta) = (setup.tier == Tier::Full, setup.family == "metaworld");
         Self {
             transformer: TransformerConfig {
                 width: if full { 256 } else { 64 },
@@ -53,10 +55,12 @@ impl PreferenceConfig {
                 heads: 4,
                 dropout: 0.1,
             },
-            epochs: match (full, smoke) {
-                (true, _) => 10_000,
-                (_, true) => 20,
-                _ => 100,
+            epochs: match (setup.tier, meta) {
+                (Tier::Full, true) => 500,
+                (Tier::Full, false) => 10_000,
+                (Tier::Short, true) => 5,
+                (Tier::Short, false) => 100,
+                (Tier::Smoke, _) => 20,
             },
             batch: if full { 256 } else { 32 },
             lr: 1e-4,

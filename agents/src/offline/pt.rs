@@ -11,7 +11,8 @@
 //!    over the range of the episodes' learned returns and `reward_offset` is added.
 //!
 //! Deviations: the preference attention layer is on by default, as in the paper (the code's command leaves it
-//! out); the model's last state is used, not its best on a part of the training labels; and those of
+//! out); where rewards are not scaled by returns, they are brought to deviation 1 (`unit_rewards`; the code knows
+//! no Meta-World, and r̂ has no bound); the model's last state is used, not its best on a part of the training labels; and those of
 //! [`super::preference`].
 
 use burn::tensor::Tensor;
@@ -28,7 +29,7 @@ use super::segments::{Passes, targets};
 use super::sequence::{Span, Windows};
 use super::shared::{Memory, act};
 use crate::algorithm::{Build, OfflineConfig};
-use crate::config::{Checks, ConfigError, Setup, Tier};
+use crate::config::{Checks, ConfigError, Setup};
 use crate::device::Compute;
 use crate::learner::{LearnError, Learner, Mode, Policy};
 use crate::nets::Inner;
@@ -47,6 +48,8 @@ pub struct PtConfig {
     pub attention: bool,
     /// Steps of the longest segment that can be asked about.
     pub segment: usize,
+    /// Whether learned rewards are brought to deviation 1 over the dataset.
+    pub unit_rewards: bool,
     /// What is added to each learned reward.
     pub reward_offset: f64,
     /// The policy.
@@ -61,12 +64,12 @@ impl PtConfig {
     /// Defaults for a task's family and a tier.
     pub fn defaults(setup: &Setup<'_>) -> Self {
         let (actor, critic) = networks(setup);
-        let (full, smoke) = (setup.tier == Tier::Full, setup.tier == Tier::Smoke);
         let gymnasium = setup.family == "gymnasium";
         Self {
-            preference: PreferenceConfig::defaults(full, smoke),
+            preference: PreferenceConfig::defaults(setup),
             attention: true,
             segment: 100,
+            unit_rewards: !gymnasium,
             reward_offset: if gymnasium { 0.5 } else { 0.0 },
             actor,
             critic,
@@ -96,7 +99,7 @@ impl OfflineConfig for PtConfig {
     ) -> Result<Box<dyn Learner>, ConfigError> {
         let steps = self.preference.steps(data.preferences().len());
         need_steps(b.total_steps, steps)?;
-        need_segment(self.segment, &data)?;
+        need_segment("agent.segment", self.segment, &data)?;
         let init = &mut Stream::new(b.seed, "init");
         let head = match self.attention {
             true => Head::Attention,
@@ -130,10 +133,14 @@ impl OfflineConfig for PtConfig {
 }
 
 /// Refuses answers about longer segments than a model is built for.
-pub(super) fn need_segment(longest: usize, data: &OfflineData) -> Result<(), ConfigError> {
+pub(super) fn need_segment(
+    key: &str,
+    longest: usize,
+    data: &OfflineData,
+) -> Result<(), ConfigError> {
     match data.segment_len() {
         Ok(len) if len > longest => Err(ConfigError {
-            key: "agent.segment".to_owned(),
+            key: key.to_owned(),
             value: longest.to_string(),
             must: format!("at least {len}, the steps of the segments asked about"),
         }),
@@ -194,6 +201,9 @@ impl<A: Compute> Pt<A> {
         self.model.step(sides, y, None, &mut self.stream);
         if self.model.done() {
             self.relabel(self.data.segment_len()?);
+            if self.config.unit_rewards {
+                self.memory.unit_rewards();
+            }
             if self.config.iql.scale_rewards {
                 self.memory.scale_rewards(self.config.reward_offset as f32);
             }

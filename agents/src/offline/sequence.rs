@@ -174,6 +174,8 @@ pub struct Trunk {
     name: &'static str,
     shape: Arc<Shape>,
     kinds: &'static [&'static str],
+    /// The kind of token, if there is one, that is the same at all times.
+    timeless: Option<&'static str>,
     times: usize,
 }
 
@@ -228,7 +230,16 @@ impl Trunk {
             name,
             shape: Arc::new(shape),
             kinds,
+            timeless: None,
             times,
+        }
+    }
+
+    /// Tokens of this kind have no embedding of time.
+    pub fn without_time(self, kind: &'static str) -> Self {
+        Self {
+            timeless: Some(kind),
+            ..self
         }
     }
 
@@ -254,7 +265,11 @@ impl Trunk {
         let tokens = self.kinds.iter().zip(inputs).map(|(kind, x)| {
             let width = x.dims()[2];
             let x = x.reshape([batch * steps, width]);
-            p.linear(&format!("{name}.{kind}"), x) + time.clone()
+            let token = p.linear(&format!("{name}.{kind}"), x);
+            match self.timeless == Some(*kind) {
+                true => token,
+                false => token + time.clone(),
+            }
         });
         let tokens = Tensor::stack::<3>(tokens.collect(), 1).reshape([batch, steps * kinds, d]);
         let each = |v: &Vec<bool>| {

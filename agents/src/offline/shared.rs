@@ -157,6 +157,20 @@ impl Memory {
         Ok(())
     }
 
+    /// Divides the rewards by their standard deviation, unless they are all equal.
+    pub fn unit_rewards(&mut self) {
+        let rewards = self.replay.rewards_mut();
+        let n = rewards.len().max(1) as f64;
+        let mean = rewards.iter().map(|&r| f64::from(r)).sum::<f64>() / n;
+        let square = |&r: &f32| (f64::from(r) - mean).powi(2);
+        let deviation = (rewards.iter().map(square).sum::<f64>() / n).sqrt();
+        if deviation > 0.0 {
+            rewards
+                .iter_mut()
+                .for_each(|r| *r = (f64::from(*r) / deviation) as f32);
+        }
+    }
+
     /// Scales the rewards so that the returns of the best and the worst episode lie as far apart as the
     /// longest episode has steps (Preference Transformer), and adds `offset` to each. Returns that are all
     /// equal are left as they are.

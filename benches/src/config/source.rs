@@ -114,9 +114,13 @@ impl Facts {
         Ok(facts)
     }
 
-    /// Makes defaults fit: episodes as long as in the dataset, segments no longer than they.
+    /// Makes defaults fit: episodes as long as in the dataset, for the algorithm too if it asks; segments no longer
+    /// than they.
     pub fn fit(&self, defaults: &mut RunConfig) {
         defaults.horizon = self.about.horizon.or(defaults.horizon);
+        if let (Some(steps), Some(own)) = (defaults.horizon, defaults.agent.get_mut("horizon")) {
+            *own = steps.into();
+        }
         if let Some(labels) = &mut defaults.labels {
             labels.segment = labels.segment.min(self.longest as u64);
         }
