@@ -6,8 +6,8 @@ use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
-    cell, compare, completions, dataset, export, label, list, merge, play, reference, reproduce,
-    rollout, run, schema, show, status, suite, sweep, teachers,
+    cell, compare, completions, dataset, export, label, list, merge, page, play, reference,
+    reproduce, rollout, run, schema, show, status, suite, sweep, teachers,
 };
 
 #[derive(Parser)]
@@ -38,6 +38,8 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Set published tables beside ours, and put their claims to the test
     Reproduce(reproduce::ReproduceArgs),
+    /// Write the page of committed results: sweeps compared, papers reproduced
+    Page(page::PageArgs),
     /// Draw the learning curves of a folder of finished runs
     Plot(show::PlotArgs),
     /// Make a folder's runs of random and sac the scores that returns are normalised by
@@ -74,6 +76,7 @@ pub fn main() -> Result<ExitCode> {
         Command::Table(args) => show::table(&args),
         Command::Compare(args) => compare::compare(&args),
         Command::Reproduce(args) => reproduce::reproduce(&args),
+        Command::Page(args) => page::page(&args),
         Command::Plot(args) => show::plot(&args),
         Command::Reference(args) => reference::reference(&args),
         Command::Play(args) => play::play(&args),

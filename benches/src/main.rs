@@ -13,6 +13,7 @@ mod list;
 mod merge;
 mod offline;
 mod online;
+mod page;
 mod play;
 mod pool;
 mod progress;

@@ -10,6 +10,7 @@
 //! - [`plot`]: learning curves with bootstrap bands, and other charts, as SVG and PNG.
 //! - [`compare`]: methods set side by side over tasks: tables, figures, a page to read.
 //! - [`paper`]: published tables and claims; [`reproduce`]: ours beside them.
+//! - [`site`]: all results as one page.
 //! - [`tensorboard`]: runs as TensorBoard's event files.
 //!
 //! The crate knows nothing of simulators or learners: whoever can write one JSON line per
@@ -34,6 +35,7 @@ pub mod reference;
 pub mod reproduce;
 mod run;
 mod sheet;
+pub mod site;
 pub mod stats;
 pub mod store;
 pub mod table;

@@ -36,6 +36,17 @@ impl Comparison {
     /// GitHub-flavoured Markdown: the verdict, the tables, the notes.
     #[must_use]
     pub fn markdown(&self) -> String {
+        let mut out = self.tables();
+        for note in &self.notes {
+            // Items of a note's list begin with two blanks.
+            let lines: Vec<String> = note.lines().map(markdown).collect();
+            let _ = write!(out, "\n{}\n", lines.join("\n").replace("\n  ", "\n- "));
+        }
+        out
+    }
+
+    /// The same without the notes.
+    pub(crate) fn tables(&self) -> String {
         let mut out = format!(
             "{}\n\n**{}**\n",
             markdown(&words::subject(self)),
@@ -43,11 +54,6 @@ impl Comparison {
         );
         for (_, sheet) in self.sheets(false) {
             let _ = write!(out, "\n{}", sheet.markdown());
-        }
-        for note in &self.notes {
-            // Items of a note's list begin with two blanks.
-            let lines: Vec<String> = note.lines().map(markdown).collect();
-            let _ = write!(out, "\n{}\n", lines.join("\n").replace("\n  ", "\n- "));
         }
         out
     }

@@ -1,5 +1,6 @@
 //! A [`Reproduction`] in words and figures: for terminals, as Markdown, LaTeX, HTML and CSV.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -414,15 +415,14 @@ impl Reproduction {
             (Fidelity::Remodelled, "The same skill, modelled anew"),
             (Fidelity::Analogue, "Only alike"),
         ] {
-            let of = paper.tasks.iter().filter(|t| t.fidelity == Some(fidelity));
-            let of = of.map(|t| match &*t.why {
-                "" => t.name.clone(),
-                why => format!("{} ({why})", t.name),
-            });
-            let of = Vec::from_iter(of).join("; ");
-            if !of.is_empty() {
-                notes.push(format!("{grade}: {of}."));
+            let mut by_reason = BTreeMap::<&str, Vec<&str>>::new();
+            for task in paper.tasks.iter().filter(|t| t.fidelity == Some(fidelity)) {
+                by_reason.entry(&task.why).or_default().push(&task.name);
             }
+            notes.extend(by_reason.iter().map(|(why, tasks)| {
+                let colon = if why.is_empty() { "" } else { ": " };
+                format!("{grade}, {}{colon}{why}", tasks.join(", "))
+            }));
         }
         let ours = || {
             self.cells
@@ -455,7 +455,7 @@ impl Reproduction {
     }
 
     /// The differences that claims are about, the paper's and ours; `None` if none is known of ours.
-    fn forest(&self) -> Option<Forest> {
+    pub(crate) fn forest(&self) -> Option<Forest> {
         let mut rows = Vec::new();
         let (mut theirs, mut ours) = (Vec::new(), Vec::new());
         for (style, tested) in self.claims.iter().enumerate() {
