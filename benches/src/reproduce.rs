@@ -126,3 +126,38 @@ fn inside(folder: &Path) -> Result<Vec<PathBuf>> {
     folders.sort();
     Ok(folders)
 }
+
+#[cfg(test)]
+mod tests {
+    use prefbench_agents::algorithm;
+    use prefbench_envs as envs;
+    use prefbench_oracles::TEACHERS;
+
+    use super::*;
+    use crate::dataset::RECIPES;
+
+    /// A slip in a name would leave a cell empty for ever.
+    #[test]
+    fn published_tables_name_what_prefbench_has() -> Result<()> {
+        for id in Paper::ids() {
+            let paper = Paper::find(id)?;
+            for method in &paper.methods {
+                if let Some(algorithm) = &method.algorithm {
+                    algorithm::find(algorithm).with_context(|| format!("{id}: {}", method.name))?;
+                }
+                if let Some(teacher) = &method.teacher {
+                    assert!(TEACHERS.iter().any(|t| t.id == teacher), "{id}: {teacher}");
+                }
+            }
+            for task in &paper.tasks {
+                if let Some(ours) = &task.task {
+                    envs::find(ours).with_context(|| format!("{id}: {}", task.name))?;
+                }
+                if let Some(dataset) = &task.dataset {
+                    assert!(RECIPES.iter().any(|r| r.id == dataset), "{id}: {dataset}");
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use figures::{Picture, Section, Shown};
+pub(crate) use page::apart;
 pub use scores::{Cell, Score, TaskScores};
 
 use crate::group::{Group, differing, settings};

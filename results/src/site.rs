@@ -2,7 +2,7 @@
 //! papers' tables and claims beside ours.
 //!
 //! Everything comes from files: `findings.md`, which people write, and the folders under `runs`, each a
-//! sweep with an `about.md` that begins with its title. The same files give the same page.
+//! sweep with a `README.md` that begins with its title. The same files give the same page.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use pulldown_cmark::{CowStr, Event, Options as Dialect, Parser, Tag, TagEnd};
 
-use crate::compare::{CompareOptions, Comparison, Section as Part};
+use crate::compare::{CompareOptions, Comparison, Section as Part, apart};
 use crate::files::read_if_there;
 use crate::page;
 use crate::paper::Paper;
@@ -59,12 +59,12 @@ impl Site {
                 folders.push(path);
             }
         }
-        folders.sort();
+        folders.sort_by(|a, b| b.cmp(a));
         let (mut sweeps, mut finished, mut unfinished) = (Vec::new(), Vec::new(), Vec::new());
         for folder in folders {
             let (more, rest) = Store::scan(&folder)?;
             let id = text::clean(&folder.file_name().unwrap_or_default().to_string_lossy());
-            let about = words(&folder.join("about.md"))?;
+            let about = words(&folder.join("README.md"))?;
             let (title, about) = match about.strip_prefix("# ").and_then(|a| a.split_once('\n')) {
                 Some((title, about)) => (title.trim().to_owned(), about.trim().to_owned()),
                 None => (id.clone(), about),
@@ -115,7 +115,27 @@ impl Site {
     pub fn markdown(&self) -> String {
         let mut out = String::from("# Results\n\n");
         out += &self.findings;
-        out += "\n\n## Sweeps\n";
+        out += "\n\n## Papers\n\nPublished tables beside ours: how many of a table's cells our runs fill, how far rankings agree, and\nwhat becomes of its claims. Each opens a page with every cell and claim.\n\n";
+        out += &self.papers();
+        for reproduction in &self.reproductions {
+            if reproduction
+                .claims
+                .iter()
+                .any(|c| c.verdict != Verdict::Untested)
+            {
+                let id = &reproduction.paper.id;
+                let _ = write!(
+                    out,
+                    "\n![{}](papers/{id}-claims.svg)\n",
+                    markdown(&format!(
+                        "{}: {}",
+                        reproduction.paper.title,
+                        reproduction.summary()
+                    ))
+                );
+            }
+        }
+        out += "\n## Sweeps\n\nThe latest first.\n";
         for sweep in &self.sweeps {
             let _ = writeln!(out, "\n### {}", sweep.title);
             if !sweep.about.is_empty() {
@@ -139,26 +159,6 @@ impl Site {
                 }
             }
         }
-        out += "\n## Papers\n\nPublished tables beside ours: how many of a table's cells our runs fill, how far rankings agree, and\nwhat becomes of its claims. Each opens a page with every cell and claim.\n\n";
-        out += &self.papers();
-        for reproduction in &self.reproductions {
-            if reproduction
-                .claims
-                .iter()
-                .any(|c| c.verdict != Verdict::Untested)
-            {
-                let id = &reproduction.paper.id;
-                let _ = write!(
-                    out,
-                    "\n![{}](papers/{id}-claims.svg)\n",
-                    markdown(&format!(
-                        "{}: {}",
-                        reproduction.paper.title,
-                        reproduction.summary()
-                    ))
-                );
-            }
-        }
         out
     }
 
@@ -172,7 +172,9 @@ impl Site {
             if let Outcome::Compared(comparison) = &sweep.outcome {
                 for shown in overview(comparison) {
                     let file = format!("{}/figures/{}.svg", sweep.id, shown.name);
-                    pictures.insert(file, shown.picture.svg(WIDTH)?);
+                    let parts = apart(&shown.picture).into_iter();
+                    let svgs = parts.map(|part| part.svg(WIDTH));
+                    pictures.insert(file, svgs.collect::<Result<String, Error>>()?);
                 }
             }
         }
@@ -291,7 +293,7 @@ impl Site {
 }
 
 /// Width of the figures.
-const WIDTH: f64 = 640.0;
+const WIDTH: f64 = 560.0;
 
 /// The figures over tasks.
 fn overview(comparison: &Comparison) -> impl Iterator<Item = &crate::compare::Shown> {

@@ -152,8 +152,8 @@ impl<M: Method> PebbleConfig<M> {
             feedback: match (setup.tier, meta) {
                 (Tier::Full, true) => feedback(10_000, 50, 5_000, 50, 100),
                 (Tier::Full, false) => feedback(1_000, 100, 20_000, 50, 100),
-                // Few sessions: each goes through all answers so far, and B-Pref's many would take most of a run.
-                (Tier::Short, true) => feedback(2_000, 100, 5_000, 25, 100),
+                // Half as many sessions as B-Pref would have, for each goes through all answers so far.
+                (Tier::Short, true) => feedback(5_000, 100, 2_000, 25, 100),
                 // As early in the run as B-Pref's.
                 (Tier::Short, false) => feedback(1_000, 100, 4_000, 50, 100),
                 // Short segments and a recent pool say more per label where steps are few.

@@ -72,7 +72,7 @@ impl Method for Rime {
             passes: match (setup.tier, meta) {
                 (Tier::Full, true) => 600,
                 (Tier::Full, false) => 60,
-                (Tier::Short, true) => 80,
+                (Tier::Short, true) => 200,
                 (_, _) => 120,
             },
             flip_below: 0.001,

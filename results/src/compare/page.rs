@@ -258,7 +258,7 @@ impl Comparison {
 
 /// The panels of a chart as charts of their own, which fit a telephone; without their tags, which
 /// all say the same tier.
-fn apart(picture: &Picture) -> Vec<Picture> {
+pub(crate) fn apart(picture: &Picture) -> Vec<Picture> {
     let mut picture = picture.clone();
     match &mut picture {
         Picture::Lines(chart) => chart.tag.clear(),

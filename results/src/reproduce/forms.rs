@@ -250,7 +250,9 @@ impl Reproduction {
                     strong: false,
                 },
             }));
-            rows.push(theirs);
+            if !task.cells.is_empty() || task.task.is_none() {
+                rows.push(theirs);
+            }
             let (Some(id), Some(fidelity)) = (&task.task, task.fidelity) else {
                 continue;
             };
