@@ -50,6 +50,8 @@ pub struct OppoConfig {
     pub transformer: TransformerConfig,
     /// Numbers in a context z.
     pub z: usize,
+    /// Deviation of z* at first.
+    pub z_init: f64,
     /// Steps of the policy's windows.
     pub context: usize,
     /// Control steps of an episode, at most: times that the models tell apart.
@@ -92,6 +94,7 @@ impl OppoConfig {
             encoder: transformer.clone(),
             transformer,
             z: 16,
+            z_init: if full { 1.0 } else { 0.1 },
             context: if full { 100 } else { 10 },
             horizon: setup.horizon,
             pooled: if full { 100.0 } else { 1.0 },
@@ -124,6 +127,7 @@ impl OfflineConfig for OppoConfig {
             self.encoder.check("encoder", c);
             self.transformer.check("transformer", c);
             c.at_least("z", self.z, 1);
+            c.within("z_init", self.z_init, 0.0, f64::MAX);
             c.at_least("context", self.context, 1);
             c.at_least("horizon", self.horizon, 1);
             c.positive("pooled", self.pooled);
@@ -205,7 +209,8 @@ impl<A: Compute> Oppo<A> {
         policy.add_linear("predict_action", (width, dims.act), None, rng);
         let mut z = vec![0.0; config.z];
         rng.fill_normal(&mut z);
-        context.add("z", &[1, config.z], z);
+        let scale = config.z_init as f32;
+        context.add("z", &[1, config.z], z.iter().map(|z| scale * z).collect());
         let adam = |p: &Parameters<_>| AdamW::new(config.weight_decay, Decay::Decoupled, p);
         Self {
             encoder_adam: adam(&encoder),
