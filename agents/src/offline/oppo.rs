@@ -15,9 +15,8 @@
 //!
 //! It acts on z*.
 //!
-//! Deviations: z is an average where the code has the sum, which is the same for windows of `pooled` steps:
-//! those of the policy and the segments of answers may then differ in length. Padding does not enter it; a
-//! token's embedding is normalised once (there, twice in the encoder); of a tie the mean over both ways, not
+//! Deviations: z is an average where the code has the sum, which is the same for windows of `pooled` steps.
+//! Padding does not enter it; a token's embedding is normalised once (there, twice in the encoder); of a tie the mean over both ways, not
 //! one; padded actions are 0, not −10; windows begin at any transition, as likely (there, in any episode); when
 //! it acts, every step of its window has z*, not the last alone.
 
@@ -84,6 +83,11 @@ impl OppoConfig {
     /// Defaults for a tier.
     pub fn defaults(setup: &Setup<'_>) -> Self {
         let full = setup.tier == Tier::Full;
+        // As long as the segments of answers, so that the encoder, and the policy given what it says, see one length.
+        let context = match setup.family {
+            "metaworld" => 64,
+            _ => 100,
+        };
         let transformer = TransformerConfig {
             width: if full { 128 } else { 64 },
             layers: if full { 3 } else { 2 },
@@ -95,11 +99,15 @@ impl OppoConfig {
             transformer,
             z: 16,
             z_init: if full { 1.0 } else { 0.1 },
-            context: if full { 100 } else { 10 },
+            context,
             horizon: setup.horizon,
-            pooled: if full { 100.0 } else { 1.0 },
-            batch: 64,
-            answers: if full { 64 } else { 8 },
+            pooled: if full { context as f64 } else { 1.0 },
+            batch: if full { 64 } else { 16 },
+            answers: match setup.tier {
+                Tier::Full => 64,
+                Tier::Short => 8,
+                Tier::Smoke => 4,
+            },
             lr: if full { 1e-4 } else { 1e-3 },
             warmup: steps(setup) / 10,
             z_lr: 1e-2,
@@ -115,7 +123,7 @@ impl OppoConfig {
 /// Gradient steps of a run.
 pub fn steps(setup: &Setup<'_>) -> u64 {
     match setup.tier {
-        Tier::Smoke => 1_000,
+        Tier::Smoke => 1_500,
         Tier::Short => 8_000,
         Tier::Full => 100_000,
     }
