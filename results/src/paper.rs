@@ -135,6 +135,9 @@ pub struct Task {
     pub task: Option<String>,
     /// The name of the dataset that our runs learn from, if they do.
     pub dataset: Option<String>,
+    /// Settings of our runs of it, as of a method.
+    #[serde(default)]
+    pub set: BTreeMap<String, Value>,
     /// How close our task is; given exactly where `task` is.
     pub fidelity: Option<Fidelity>,
     /// Why so.

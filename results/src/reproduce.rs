@@ -226,7 +226,11 @@ fn ours(
                 .dataset
                 .as_deref()
                 .is_none_or(|name| is("dataset.name", name))
-            && method.set.iter().all(|(key, value)| is(key, &plain(value)))
+            && method
+                .set
+                .iter()
+                .chain(&task.set)
+                .all(|(key, value)| is(key, &plain(value)))
     };
     let mut found: Vec<&Group<'_>> = groups.iter().filter(fits).collect();
     found.sort_by_key(|group| std::cmp::Reverse(group.runs.len()));
