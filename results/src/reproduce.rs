@@ -16,6 +16,7 @@
 
 mod claims;
 mod forms;
+mod sheets;
 
 use std::collections::BTreeMap;
 
