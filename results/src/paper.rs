@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::Error;
 use crate::files::read_if_there;
+use crate::table::text::clean;
 
 macro_rules! committed {
     ($($id:literal)*) => { &[$(($id, include_str!(concat!("../papers/", $id, ".toml")))),*] };
@@ -227,6 +228,11 @@ impl Paper {
     /// [`Error::BadPaper`].
     pub fn parse(file: &Path, text: &str) -> Result<Self, Error> {
         let mut paper: Self = toml::from_str(text).map_err(|e| bad(file, e.to_string()))?;
+        let whole: toml::Table = toml::from_str(text).map_err(|e| bad(file, e.to_string()))?;
+        if let Some(unprintable) = unprintable(&toml::Value::Table(whole)) {
+            let reason = format!("`{unprintable}` has control characters; leave them out");
+            return Err(bad(file, reason));
+        }
         let stem = file.file_stem().unwrap_or_default();
         paper.id = stem.to_string_lossy().into_owned();
         paper.check().map_err(|reason| bad(file, reason))?;
@@ -290,6 +296,19 @@ impl Paper {
             }
         }
         Ok(())
+    }
+}
+
+/// The first text with characters that could move a terminal's cursor or end a table's line; cleaned.
+fn unprintable(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(clean(text)).filter(|cleaned| cleaned != text),
+        toml::Value::Array(items) => items.iter().find_map(unprintable),
+        toml::Value::Table(table) => table.iter().find_map(|(key, value)| {
+            let key = Some(clean(key)).filter(|cleaned| cleaned != key);
+            key.or_else(|| unprintable(value))
+        }),
+        _ => None,
     }
 }
 

@@ -18,7 +18,7 @@ mod claims;
 mod forms;
 mod sheets;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -30,7 +30,8 @@ use crate::paper::{Method, Paper, Scale, Task};
 use crate::reference::{self, Reference};
 use crate::stats::{Bootstrap, PermutationTest, Permutations, Statistic, kendall_tau_b, mean};
 use crate::table::Metric;
-use crate::{FinishedRun, Unfinished, Why};
+use crate::table::text::clean;
+use crate::{FinishedRun, Unfinished};
 
 /// What of ours is set beside a paper, and how.
 #[derive(Clone, Debug)]
@@ -46,7 +47,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Runs of this tier, and the suite's statistics.
+    /// Runs of this tier; fewer draws than elsewhere, for there are many cells and pairs.
     #[must_use]
     pub fn of_tier(tier: &str) -> Self {
         Self {
@@ -152,7 +153,7 @@ impl Reproduction {
         unfinished: &[Unfinished],
         options: &Options,
     ) -> Self {
-        let failed: Vec<FinishedRun> = unfinished.iter().filter_map(failed).collect();
+        let failed: Vec<FinishedRun> = unfinished.iter().filter_map(Unfinished::failed).collect();
         let of_tier = |run: &&FinishedRun| run.info.tier == options.tier;
         let groups = group(finished.iter().chain(&failed).filter(of_tier));
         let mut notes = Vec::new();
@@ -184,18 +185,6 @@ impl Reproduction {
         let ours = cells.clone().filter(|cell| cell.ours.is_some()).count();
         (ours, cells.count())
     }
-}
-
-/// A run that failed by its own doing, as one without evaluations.
-fn failed(run: &Unfinished) -> Option<FinishedRun> {
-    let info = run.info.clone()?;
-    matches!(run.why, Why::Failed(_)).then(|| FinishedRun {
-        dir: run.dir.clone(),
-        key: crate::RunKey::of(&info.config),
-        info,
-        summary: Value::Null,
-        evals: Vec::new(),
-    })
 }
 
 /// The metric that a published scale is set beside.
@@ -239,12 +228,12 @@ fn ours(
     if let [_, others @ ..] = &found[..]
         && !others.is_empty()
     {
-        let others: Vec<String> = others.iter().map(|g| g.label()).collect();
+        let others: Vec<String> = others.iter().map(|g| clean(&g.label())).collect();
         notes.push(format!(
             "{} on {}: of several configurations the one with most runs stands here, {}; not {}.",
             method.name,
             task.name,
-            taken.label(),
+            clean(&taken.label()),
             others.join(", nor ")
         ));
     }
@@ -266,18 +255,28 @@ fn ours(
         None => Some(0.0),
     };
     let scores: Vec<f64> = taken.runs.iter().filter_map(score).collect();
+    let failed = taken.runs.iter().filter(|run| run.evals.is_empty()).count();
+    if metric == Metric::Return && failed > 0 {
+        notes.push(format!(
+            "{} on {}: {failed} failed (diverged) and are left out, for want of a scale with a worst score.",
+            method.name, task.name
+        ));
+    }
     let estimate = Estimate {
         value: mean(&scores)?,
         interval: options
             .bootstrap
             .interval(Statistic::Mean, std::slice::from_ref(&scores)),
     };
-    let commit = |run: &&FinishedRun| Some(run.summary.get("commit")?.as_str()?.to_owned());
+    let commit = |run: &&FinishedRun| Some(clean(run.summary.get("commit")?.as_str()?));
     let mut commits: Vec<String> = taken.runs.iter().filter_map(commit).collect();
     commits.sort();
     commits.dedup();
     Some(Ours {
-        failed: taken.runs.iter().filter(|run| run.evals.is_empty()).count(),
+        failed: match metric {
+            Metric::Return => 0,
+            Metric::Success | Metric::Normalised => failed,
+        },
         scores,
         estimate,
         metric,
@@ -316,9 +315,6 @@ fn agreement(cells: &[Vec<Cell>], permutations: &Permutations) -> Agreement {
 
 /// Notes in the order in which they came, each once.
 fn once(notes: &[String]) -> Vec<&String> {
-    let mut seen = BTreeMap::new();
-    notes
-        .iter()
-        .filter(|note| seen.insert(*note, ()).is_none())
-        .collect()
+    let mut seen = BTreeSet::new();
+    notes.iter().filter(|note| seen.insert(*note)).collect()
 }

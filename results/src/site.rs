@@ -86,9 +86,9 @@ impl Site {
                 }
             };
             sweeps.push(Sweep {
+                about: moved(&about, &id),
                 id,
                 title,
-                about,
                 outcome,
             });
             finished.extend(more);
@@ -190,6 +190,7 @@ impl Site {
         for event in Parser::new_ext(body, Dialect::ENABLE_TABLES) {
             match event {
                 Event::Start(Tag::Image { dest_url, .. }) => {
+                    // Any other picture is not in the page, which must not load it: its words are.
                     let svg = pictures.get(&*dest_url).cloned().unwrap_or_default();
                     events.push(html(format!("<figure>{svg}<figcaption>")));
                 }
@@ -303,6 +304,20 @@ fn overview(comparison: &Comparison) -> impl Iterator<Item = &crate::compare::Sh
 
 fn html<'a>(text: impl Into<CowStr<'a>>) -> Event<'a> {
     Event::Html(text.into())
+}
+
+/// Markdown of the folder `runs/ID` with its relative links as they are from the page's folder.
+fn moved(about: &str, id: &str) -> String {
+    let mut parts = about.split("](");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out += "](";
+        if !part.starts_with("http") && !part.starts_with('#') {
+            let _ = write!(out, "../runs/{id}/");
+        }
+        out += part;
+    }
+    out
 }
 
 /// What people wrote, if they did.

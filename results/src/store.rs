@@ -45,6 +45,20 @@ pub struct Unfinished {
     pub why: Why,
 }
 
+impl Unfinished {
+    /// A run that failed by its own doing, as one that counts: without evaluations. `None` for others.
+    pub(crate) fn failed(&self) -> Option<FinishedRun> {
+        let info = self.info.clone()?;
+        matches!(self.why, Why::Failed(_)).then(|| FinishedRun {
+            dir: self.dir.clone(),
+            key: RunKey::of(&info.config),
+            info,
+            summary: Value::Null,
+            evals: Vec::new(),
+        })
+    }
+}
+
 /// Why a run is left out of tables and figures.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Why {

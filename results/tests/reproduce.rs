@@ -252,6 +252,7 @@ fn what_is_wrong_with_a_table_is_said() {
             "fidelity = \"same\"",
             "unknown variant `same`",
         ),
+        ("made up", "made\\u001b[31m up", "has control characters"),
         ("metric = ", "metrics = ", "unknown field `metrics`"),
     ] {
         let error = without(from, to).expect_err(said);

@@ -9,7 +9,7 @@ use crate::group::{Group, group, spell_seeds};
 use crate::reference;
 use crate::table::text::clean;
 use crate::table::{Metric, ever_succeeded, folder, scale, scoreless, unequal_seeds};
-use crate::{Error, FinishedRun, RunKey, Unfinished, Why};
+use crate::{Error, FinishedRun, Unfinished, Why};
 
 /// One task, and how the methods do on it.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,19 +144,13 @@ impl<'a> Runs<'a> {
         }
         for run in unfinished {
             let of_tier = run.info.as_ref().filter(|info| info.tier == runs.tier);
-            match (of_tier, failed_at(run)) {
-                (Some(info), Some(step)) if options.count_failed => {
-                    let key = RunKey::of(&info.config);
-                    runs.failed_at.insert(key.full(), step);
-                    runs.failed.push(FinishedRun {
-                        dir: run.dir.clone(),
-                        key,
-                        info: info.clone(),
-                        summary: Value::Null,
-                        evals: Vec::new(),
-                    });
+            let counts = of_tier.is_some() && options.count_failed;
+            match (run.failed().filter(|_| counts), failed_at(run)) {
+                (Some(failed), Some(step)) => {
+                    runs.failed_at.insert(failed.key.full(), step);
+                    runs.failed.push(failed);
                 }
-                (of_tier, failed) => {
+                (_, failed) => {
                     runs.uncounted += usize::from(of_tier.is_some() && failed.is_some());
                     let why = run.why.to_string();
                     runs.left_out.push((folder(&run.dir), why));
