@@ -10,7 +10,7 @@ use prefbench_agents::Tier;
 use prefbench_results::paper::Paper;
 use prefbench_results::reproduce::{Options, Reproduction};
 use prefbench_results::table::Grid;
-use prefbench_results::{FinishedRun, Unfinished};
+use prefbench_results::{FinishedRun, Unfinished, Why};
 
 use crate::{compare, show};
 
@@ -39,6 +39,12 @@ pub fn reproduce(args: &ReproduceArgs) -> Result<ExitCode> {
     };
     let papers = papers(name)?;
     let (finished, unfinished) = runs(&args.runs)?;
+    for run in unfinished
+        .iter()
+        .filter(|run| !matches!(run.why, Why::Failed(_)))
+    {
+        eprintln!("prefbench: not counted: {}: {}", run.dir.display(), run.why);
+    }
     let options = Options::of_tier(args.tier.name());
     let several = papers.len() > 1;
     for paper in papers {
