@@ -218,20 +218,20 @@ pub const ALGORITHMS: &[Algorithm] = &[
         |s| json(&mr::MrConfig::defaults(s)),
         mr::steps,
     ),
-    offline::<ipl::IplConfig>(
+    version_2(offline::<ipl::IplConfig>(
         "ipl",
         "inverse preference learning: implicit Q-learning on the reward that its Q implies",
         Reads::Preferences,
         |s| json(&ipl::IplConfig::defaults(s)),
         ipl::steps,
-    ),
-    offline::<ipl::IplConfig>(
+    )),
+    version_2(offline::<ipl::IplConfig>(
         "ipl-awac",
         "inverse preference learning without a value function",
         Reads::Preferences,
         |s| json(&ipl::IplConfig::awac(s)),
         ipl::steps,
-    ),
+    )),
     offline::<sft::SftConfig>(
         "sft",
         "behaviour cloning of the preferred segments",

@@ -205,9 +205,8 @@ impl RunConfig {
         };
         let steps = (offline.steps)(&setup);
         let every = match tier {
-            Tier::Smoke => steps.div_ceil(10),
-            Tier::Short => steps.div_ceil(20),
             Tier::Full => 5_000,
+            _ => steps.div_ceil(10),
         };
         Self {
             scale_observations: false,

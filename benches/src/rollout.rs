@@ -146,7 +146,7 @@ impl Source {
         match self {
             Self::Random(_) => Ok(numbers.map(|seed| Episode::random(task, seed)).collect()),
             Self::Expert(_, expert) => numbers
-                .map(|seed| Episode::of_expert(task, *expert, seed, |_| ()))
+                .map(|seed| Episode::of_expert(task, *expert, seed, |_| (), |_| ()))
                 .collect(),
             Self::Policy {
                 config,
@@ -209,11 +209,12 @@ impl Episode {
         }
     }
 
-    /// Of the task's expert, whose actions `alter` may change.
+    /// Of an expert that sees what `look` makes of observations, and whose actions `alter` may change.
     pub fn of_expert(
         task: Task,
         expert: Expert,
         seed: u64,
+        look: impl Fn(&mut [f32]),
         mut alter: impl FnMut(&mut [f32]),
     ) -> Result<Self> {
         let mut env = task.make()?;
@@ -222,7 +223,9 @@ impl Episode {
         env.reset(seed, &mut observation)?;
         loop {
             let mut action = vec![0.0; task.spec.action_dim()];
-            expert(&observation, &mut action);
+            let mut seen = observation.clone();
+            look(&mut seen);
+            expert(&seen, &mut action);
             alter(&mut action);
             let end = env.step(&action, &mut observation)?.end;
             actions.push(action);

@@ -62,10 +62,10 @@ pub const SUITES: &[Suite] = &[
     },
     Suite {
         id: "manipulation-offline",
-        version: 1,
+        version: 2,
         text: "offline algorithms on robots that handle things, with the oracle",
         grid: include_str!("../suites/manipulation-offline.toml"),
-        datasets: &["scripted"],
+        datasets: &["scripted-mixed"],
     },
 ];
 

@@ -173,6 +173,37 @@ fn an_expert_makes_episodes_of_any_horizon() {
         succeeded > 100,
         "the expert holds success for {succeeded} steps"
     );
+    // Experts that are misled do less.
+    ok(
+        dir,
+        "dataset make button-press --from expert --from expert:elsewhere --from expert:door-open --episodes 9 --out m",
+    );
+    ok(dir, "dataset check m --episodes 9");
+    let info = ok(dir, "dataset info m");
+    let success = |who: &str| -> u32 {
+        let row = info
+            .lines()
+            .find(|l| l.split_whitespace().next() == Some(who));
+        let words: Vec<&str> = row.unwrap().split_whitespace().collect();
+        words[6].parse().unwrap()
+    };
+    assert_eq!(success("expert"), 100, "{info}");
+    assert!(success("expert:elsewhere") < 100, "{info}");
+    assert_eq!(success("expert:door-open"), 0, "{info}");
+    for (line, says) in [
+        ("dataset make reach --from expert:rech --out x", "rech"),
+        (
+            "dataset make reach --from expert:hopper --out x",
+            "hopper has no scripted expert",
+        ),
+        (
+            "dataset make reach --from expert:lift --out x",
+            "lift observes or does other things than reach",
+        ),
+    ] {
+        let e = refused(dir, line);
+        assert!(e.contains(says), "{e}");
+    }
     for line in [
         "dataset make hopper --from expert --out x",
         "rollout hopper --expert",

@@ -311,6 +311,7 @@ pub(super) fn inverse_preferences<A: Compute>() {
                 state: column("state", DIMS.obs),
                 action: column("action", DIMS.act),
                 next_state: column("next_state", DIMS.obs),
+                bootstrap: column("bootstrap", 1),
                 y: column("y", 1),
                 pairs: c["pairs"].as_u64().unwrap() as usize,
                 len: c["len"].as_u64().unwrap() as usize,

@@ -80,7 +80,7 @@ impl CplConfig {
         let full = setup.tier == Tier::Full;
         Self {
             actor: policy(setup),
-            batch: if full { 96 } else { 32 },
+            batch: if full { 96 } else { 16 },
             bc_steps: steps(setup) * 2 / 5,
             warmup: if full { 10_000 } else { steps(setup) / 50 },
             rate: 1.0,
@@ -129,7 +129,7 @@ pub(super) fn policy(setup: &Setup<'_>) -> ActorConfig {
 pub fn steps(setup: &Setup<'_>) -> u64 {
     match setup.tier {
         Tier::Smoke => 5_000,
-        Tier::Short => 50_000,
+        Tier::Short => 20_000,
         Tier::Full => 500_000,
     }
 }

@@ -89,7 +89,7 @@ impl DppoConfig {
 pub fn steps(setup: &Setup<'_>) -> u64 {
     match setup.tier {
         Tier::Smoke => 4_000,
-        Tier::Short => 40_000,
+        Tier::Short => 20_000,
         Tier::Full => 1_000_000,
     }
 }

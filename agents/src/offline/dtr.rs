@@ -136,7 +136,7 @@ impl DtrConfig {
 pub fn steps(setup: &Setup<'_>) -> u64 {
     match setup.tier {
         Tier::Smoke => 2_000,
-        Tier::Short => 15_000,
+        Tier::Short => 10_000,
         Tier::Full => 55_000,
     }
 }

@@ -5,7 +5,7 @@
 //! `research/algs/ipl_iql.py`, `ipl_awac.py`). The implied reward is r_Q(s,a,s′) = Q(s,a) − γ V(s′). A batch
 //! holds the S − 1 transitions inside each segment of some answers, left and right, and some of the whole
 //! dataset; each mean below weighs those of segments (both sides alike) and those of the dataset by ½ each.
-//! No transition counts as terminal. With u = min_k Q̄_k(s,a) − V(s), in this order:
+//! Terminal transitions of the dataset are without V(s′); within a segment nothing terminates. With u = min_k Q̄_k(s,a) − V(s), in this order:
 //!
 //! 1. L_V = E[|τ − 1(u < 0)| u²]
 //! 2. L_Q = E_k[CE(σ(Σ_t r_{Q_k}(right) − Σ_t r_{Q_k}(left)), y)] + χ E[r_Q²], V just updated and held
@@ -111,7 +111,7 @@ impl IplConfig {
 pub fn steps(setup: &Setup<'_>) -> u64 {
     match setup.tier {
         Tier::Smoke => 5_000,
-        Tier::Short => 50_000,
+        Tier::Short => 30_000,
         Tier::Full if setup.family == "metaworld" => 200_000,
         Tier::Full => 1_000_000,
     }
@@ -166,6 +166,8 @@ pub(crate) struct Transitions<A: Compute> {
     pub(crate) state: Tensor<Inner<A>, 2>,
     pub(crate) action: Tensor<Inner<A>, 2>,
     pub(crate) next_state: Tensor<Inner<A>, 2>,
+    /// `[rows, 1]`: 0 where the episode terminated, else 1.
+    pub(crate) bootstrap: Tensor<Inner<A>, 2>,
     /// P\[right\] `[pairs, 1]`.
     pub(crate) y: Tensor<Inner<A>, 2>,
     pub(crate) pairs: usize,
@@ -239,6 +241,8 @@ impl<A: Compute> Ipl<A> {
         let start = self.stream.below(whole - part + 1);
         let (t, len, obs) = (self.data.trajectories(), part - 1, self.dims.obs);
         let (mut states, mut actions, mut next) = (Vec::new(), Vec::new(), Vec::new());
+        // Within a segment nothing terminates.
+        let mut bootstrap = vec![1.0; 2 * chosen.len() * len];
         let sides: [fn(&Preference) -> Segment; 2] = [|p| p.pair.left, |p| p.pair.right];
         for segment in sides.iter().flat_map(|side| chosen.iter().map(side)) {
             let view = t.view(segment)?;
@@ -256,6 +260,7 @@ impl<A: Compute> Ipl<A> {
                 .batch(self.config.replay_batch, &mut self.stream)?;
             states.extend(batch.observation);
             next.extend(batch.next_observation);
+            bootstrap.extend(batch.bootstrap);
             let width = obs + self.dims.act;
             let of_rows = batch.observation_action.chunks_exact(width);
             actions.extend(of_rows.flat_map(|row| &row[obs..]));
@@ -264,6 +269,7 @@ impl<A: Compute> Ipl<A> {
             state: rows(states, obs, &self.device),
             action: rows(actions, self.dims.act, &self.device),
             next_state: rows(next, obs, &self.device),
+            bootstrap: rows(bootstrap, 1, &self.device),
             y: targets(&chosen, &self.device),
             pairs: chosen.len(),
             len,
@@ -306,7 +312,7 @@ impl<A: Compute> Ipl<A> {
             let limit = 1.0 / (chi * (1.0 - discount));
             next = next.clamp(-limit, limit);
         }
-        let next = Tensor::<A, 2>::from_inner(next * discount);
+        let next = Tensor::<A, 2>::from_inner(next * b.bootstrap.clone() * discount);
         let mut figures = Vec::new();
         self.critics.step(state_action, |q| {
             let r = q - next;

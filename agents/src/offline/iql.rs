@@ -291,7 +291,7 @@ impl OfflineConfig for IqlOfflineConfig {
 pub fn steps(setup: &Setup<'_>) -> u64 {
     match setup.tier {
         Tier::Smoke => 10_000,
-        Tier::Short => 100_000,
+        Tier::Short => 50_000,
         Tier::Full => 1_000_000,
     }
 }

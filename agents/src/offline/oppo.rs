@@ -124,7 +124,7 @@ impl OppoConfig {
 pub fn steps(setup: &Setup<'_>) -> u64 {
     match setup.tier {
         Tier::Smoke => 1_500,
-        Tier::Short => 8_000,
+        Tier::Short => 4_000,
         Tier::Full => 100_000,
     }
 }

@@ -58,7 +58,7 @@ impl PreferenceConfig {
             epochs: match (setup.tier, meta) {
                 (Tier::Full, true) => 500,
                 (Tier::Full, false) => 10_000,
-                (Tier::Short, true) => 5,
+                (Tier::Short, true) => 10,
                 (Tier::Short, false) => 100,
                 (Tier::Smoke, _) => 20,
             },

@@ -38,7 +38,7 @@ impl SftConfig {
         let full = setup.tier == Tier::Full;
         Self {
             actor: policy(setup),
-            batch: if full { 96 } else { 32 },
+            batch: if full { 96 } else { 16 },
             bc_steps: steps(setup) * 2 / 5,
             scale_observations: !full,
         }

@@ -48,8 +48,8 @@ impl Labels {
         Self {
             answers: String::new(),
             queries: match tier {
-                Tier::Smoke => 500,
-                _ if meta => 10_000,
+                Tier::Full if meta => 10_000,
+                Tier::Short if meta => 2_500,
                 _ => 500,
             },
             segment: if meta { 64 } else { 100 },

@@ -7,12 +7,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use prefbench_agents::Tier;
 use prefbench_envs::{self as envs, Task};
 use prefbench_oracles::nearest::nearest;
-use prefbench_results::RunKey;
+use prefbench_results::{RunKey, Store};
 use serde_json::json;
 
 use super::make::{self, MakeArgs};
@@ -28,9 +28,13 @@ enum Actor {
     Random,
     /// The task's scripted expert.
     Scripted,
+    /// The same, which takes things to be where they are in another episode.
+    Misled,
+    /// The scripted expert of the family's next task.
+    Neighbour,
     /// SAC after a third of its steps.
     Medium,
-    /// SAC at its end.
+    /// SAC where its evaluation was best.
     Expert,
     /// All that SAC saw in the first third of its steps.
     Seen,
@@ -79,7 +83,7 @@ pub const RECIPES: &[Recipe] = &[
     },
     Recipe {
         id: "expert",
-        text: "SAC at its end, with noise",
+        text: "SAC at its best, with noise",
         actors: &[Actor::Expert],
         noise: 0.1,
         random: 0.0,
@@ -103,6 +107,19 @@ pub const RECIPES: &[Recipe] = &[
         text: "one half the scripted expert with noise, one half random actions",
         actors: &[Actor::Scripted, Actor::Random],
         noise: 0.3,
+        random: 0.0,
+    },
+    Recipe {
+        id: "scripted-mixed",
+        text: "a quarter each: the scripted expert, the same misled about the scene, another task's, random actions; \
+               much noise (IPL)",
+        actors: &[
+            Actor::Scripted,
+            Actor::Misled,
+            Actor::Neighbour,
+            Actor::Random,
+        ],
+        noise: 1.0,
         random: 0.0,
     },
 ];
@@ -135,13 +152,19 @@ pub fn pool(args: &PoolArgs) -> Result<ExitCode> {
     let plans = recipes.into_iter().map(|recipe| recipe.plan(&task, args));
     let plans: Vec<Plan> = plans.filter_map(Result::transpose).collect::<Result<_>>()?;
     let runs = args.out.join(args.tier.name()).join("agents");
-    let mut agents: Vec<RunConfig> = Vec::new();
-    for agent in plans.iter().flat_map(|plan| plan.agents.iter().flatten()) {
-        if !agents.contains(agent) {
-            agents.push(agent.clone());
+    // The runs whose best evaluations say how long the experts are trained; then all that act.
+    for stage in [Plan::whole, Plan::acting] {
+        let mut agents: Vec<RunConfig> = Vec::new();
+        for plan in &plans {
+            for agent in stage(plan, &runs)?.into_iter().flatten() {
+                if !agents.contains(&agent) {
+                    agents.push(agent);
+                }
+            }
         }
-    }
-    if !agents.is_empty() {
+        if agents.is_empty() {
+            continue;
+        }
         let options = Options {
             out: &runs,
             jobs: args.jobs,
@@ -173,9 +196,9 @@ fn find(name: &str) -> Result<&'static Recipe> {
     }
 }
 
-/// The run of SAC that an actor is, if it is one.
+/// The run of SAC that an actor is, if it is one; of an expert, the whole run.
 fn agent(actor: Actor, task: &Task, tier: Tier) -> Result<Option<RunConfig>> {
-    if matches!(actor, Actor::Random | Actor::Scripted) {
+    if !matches!(actor, Actor::Medium | Actor::Expert | Actor::Seen) {
         return Ok(None);
     }
     let flags = |set| Flags {
@@ -199,7 +222,8 @@ fn agent(actor: Actor, task: &Task, tier: Tier) -> Result<Option<RunConfig>> {
 impl Recipe {
     /// Whether the task has all that acts.
     fn fits(&self, task: &Task) -> bool {
-        task.expert.is_some() || !self.actors.contains(&Actor::Scripted)
+        (task.expert.is_some() || !self.actors.contains(&Actor::Scripted))
+            && (neighbour(task).is_some() || !self.actors.contains(&Actor::Neighbour))
     }
 
     /// What is to be done; nothing, if the dataset is there.
@@ -247,13 +271,27 @@ struct Plan {
 }
 
 impl Plan {
+    /// The runs in full, by actor.
+    fn whole(&self, _: &Path) -> Result<Vec<Option<RunConfig>>> {
+        Ok(self.agents.clone())
+    }
+
+    /// The runs whose last policies act, when those in full are finished: an expert's ends where it was best.
+    fn acting(&self, runs: &Path) -> Result<Vec<Option<RunConfig>>> {
+        let mut agents = self.agents.clone();
+        for (actor, agent) in self.recipe.actors.iter().zip(&mut agents) {
+            if let (Actor::Expert, Some(config)) = (actor, agent) {
+                config.steps = best(&runs.join(config.folder()?))?;
+            }
+        }
+        Ok(agents)
+    }
+
     /// Records it; its agents are trained, in the folder `runs`.
     fn record(self, task: &Task, tier: Tier, runs: &Path) -> Result<()> {
+        let agents = self.acting(runs)?;
         let Self {
-            recipe,
-            out,
-            agents,
-            hash,
+            recipe, out, hash, ..
         } = self;
         let mut sources = Vec::new();
         for (actor, config) in recipe.actors.iter().zip(&agents) {
@@ -264,6 +302,12 @@ impl Plan {
             sources.push(match actor {
                 Actor::Random => "random".to_owned(),
                 Actor::Scripted => "expert".to_owned(),
+                Actor::Misled => "expert:elsewhere".to_owned(),
+                Actor::Neighbour => {
+                    let other =
+                        neighbour(task).context("no other task of the family has an expert")?;
+                    format!("expert:{}", other.id)
+                }
                 Actor::Medium | Actor::Expert => run,
                 Actor::Seen => format!("replay:{run}"),
             });
@@ -294,6 +338,30 @@ impl Plan {
         )?;
         Ok(())
     }
+}
+
+/// The family's next task with an expert, after the last one its first.
+fn neighbour(task: &Task) -> Option<&'static Task> {
+    let mut family = envs::TASKS
+        .iter()
+        .filter(|t| t.family == task.family && t.expert.is_some());
+    let own = family.clone().position(|t| t.id == task.id)?;
+    let count = family.clone().count();
+    family.nth((own + 1) % count).filter(|t| t.id != task.id)
+}
+
+/// The step of a finished run's best evaluation, the first of the best.
+fn best(dir: &Path) -> Result<u64> {
+    let (finished, _) = Store::scan(dir.parent().unwrap_or(dir))?;
+    let run = finished.iter().find(|run| run.dir == dir);
+    let run = run.with_context(|| format!("{} is not a finished run", dir.display()))?;
+    let returns = run.evals.iter().filter(|e| e.step > 0);
+    returns
+        .rev()
+        .filter_map(|e| Some((e.mean_return()?, e.step)))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, step)| step)
+        .with_context(|| format!("{} was never evaluated", dir.display()))
 }
 
 /// Episodes that a run has finished.
