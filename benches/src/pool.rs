@@ -443,10 +443,17 @@ impl Slots {
     }
 }
 
-/// The first signal asks the runs to save and stop; a second one ends everything at once.
+/// The first signal asks the runs to save and stop; a second one ends everything at once. Of several pools, one after
+/// the other, the signal is for the latest.
 fn stop_on_signal(slots: &Arc<Slots>) -> Result<()> {
-    let slots = Arc::clone(slots);
-    ctrlc::set_handler(move || {
+    static LATEST: Mutex<Option<Arc<Slots>>> = Mutex::new(None);
+    if lock(&LATEST).replace(Arc::clone(slots)).is_some() {
+        return Ok(());
+    }
+    ctrlc::set_handler(|| {
+        let Some(slots) = lock(&LATEST).clone() else {
+            return;
+        };
         let again = slots.stop.swap(true, Ordering::Relaxed);
         if !again {
             eprintln!(
