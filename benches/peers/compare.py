@@ -95,6 +95,8 @@ WORKLOADS = {
     "transformer-update": (torch("PyTorch eager", "sequence_torch.py", "transformer-torch-eager"),),
     "pt-update": (torch("PyTorch eager", "sequence_torch.py", "pt-torch-eager"),),
     "dtr-update": (torch("PyTorch eager", "sequence_torch.py", "dtr-torch-eager"),),
+    "cpl-update": (torch("PyTorch eager", "offline_torch.py", "cpl-torch-eager"),),
+    "ipl-update": (torch("PyTorch eager", "offline_torch.py", "ipl-torch-eager"),),
     "relabel": (
         torch("PyTorch, B-Pref's loop", "reward_torch.py", "relabel-torch-bpref"),
         torch("PyTorch, one chunk", "reward_torch.py", "relabel-torch-one-chunk"),

@@ -57,6 +57,14 @@ pub const WORKLOADS: &[(&str, &str)] = &[
         "updates, 64 windows of 20 steps, 4 layers of 128",
     ),
     (
+        "cpl-update",
+        "updates, 96 pairs of 64 steps, 2x512, a quarter dropped",
+    ),
+    (
+        "ipl-update",
+        "updates, 8 pairs of 64 steps and 256 transitions, 2x256",
+    ),
+    (
         "relabel",
         "relabellings of 20,000 transitions, 3 members 3x256",
     ),
@@ -93,6 +101,7 @@ pub fn build(name: &str) -> Option<Workload> {
                 "/preference/batch": 16,
                 "/preference/epochs": 1_000_000,
             }),
+            (16, 50),
             0,
         )),
         ("dtr-update", "") => Some(on_dataset(
@@ -102,7 +111,26 @@ pub fn build(name: &str) -> Option<Workload> {
                 "/transformer": { "width": 128, "layers": 4, "heads": 4, "dropout": 0.1 },
                 "/critic_hidden": [128, 128, 128], "/context": 20, "/batch": 64,
             }),
+            (16, 50),
             1,
+        )),
+        ("cpl-update", "") => Some(on_dataset(
+            "cpl",
+            &json!({
+                "/actor/hidden": [512, 512], "/actor/dropout": 0.25, "/actor/lr": 1e-4,
+                "/batch": 96, "/bc_steps": 1, "/warmup": 1,
+            }),
+            (192, 64),
+            1,
+        )),
+        ("ipl-update", "") => Some(on_dataset(
+            "ipl",
+            &json!({
+                "/actor/hidden": [256, 256], "/critic/hidden": [256, 256],
+                "/actor/lr": 3e-4, "/critic/lr": 3e-4, "/scale_observations": false,
+            }),
+            (192, 100),
+            0,
         )),
         ("relabel", "") => Some(relabel()),
         ("k-center", "") => Some(k_center(1.0)),
@@ -235,9 +263,14 @@ fn transformer_update() -> Workload {
     })
 }
 
-/// One step of an offline algorithm on the synthetic episodes and 16 answers about segments of 50 steps, with
-/// these settings, after the `first` steps.
-fn on_dataset(id: &str, settings: &serde_json::Value, first: usize) -> Workload {
+/// One step of an offline algorithm on the synthetic episodes and so many answers about segments of so many steps,
+/// with these settings, after the `first` steps.
+fn on_dataset(
+    id: &str,
+    settings: &serde_json::Value,
+    (answers, len): (u32, u32),
+    first: usize,
+) -> Workload {
     let mut t = Trajectories::new(DIMS.obs, DIMS.act);
     synthetic(|event| match event {
         Event::Begin(observation) => t.begin(observation).expect("an episode begins"),
@@ -250,9 +283,9 @@ fn on_dataset(id: &str, settings: &serde_json::Value, first: usize) -> Workload 
         }
     });
     let segment = |i: u32| Segment {
-        trajectory: i,
-        start: 100,
-        len: 50,
+        trajectory: i % (TRANSITIONS / EPISODE) as u32,
+        start: i,
+        len,
     };
     let answer = |i: u32| Preference {
         pair: Pair {
@@ -265,7 +298,7 @@ fn on_dataset(id: &str, settings: &serde_json::Value, first: usize) -> Workload 
             Label::Right
         },
     };
-    let data = OfflineData::new(t, (0..16).map(answer).collect()).expect("segments lie in it");
+    let data = OfflineData::new(t, (0..answers).map(answer).collect()).expect("segments lie in it");
     let algorithm = algorithm::find(id).expect("registered");
     let setup = Setup {
         family: "gymnasium",
