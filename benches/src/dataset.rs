@@ -5,6 +5,7 @@ mod convert;
 mod info;
 mod make;
 mod pool;
+mod scripted;
 
 use std::path::Path;
 use std::process::ExitCode;

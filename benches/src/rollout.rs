@@ -146,7 +146,7 @@ impl Source {
         match self {
             Self::Random(_) => Ok(numbers.map(|seed| Episode::random(task, seed)).collect()),
             Self::Expert(_, expert) => numbers
-                .map(|seed| Episode::of_expert(task, *expert, seed, |_| (), |_| ()))
+                .map(|seed| Episode::of(task, seed, expert))
                 .collect(),
             Self::Policy {
                 config,
@@ -209,24 +209,15 @@ impl Episode {
         }
     }
 
-    /// Of an expert that sees what `look` makes of observations, and whose actions `alter` may change.
-    pub fn of_expert(
-        task: Task,
-        expert: Expert,
-        seed: u64,
-        look: impl Fn(&mut [f32]),
-        mut alter: impl FnMut(&mut [f32]),
-    ) -> Result<Self> {
+    /// Of what `act` writes, given an observation.
+    pub fn of(task: Task, seed: u64, mut act: impl FnMut(&[f32], &mut [f32])) -> Result<Self> {
         let mut env = task.make()?;
         let mut observation = vec![0.0; task.spec.obs_dim()];
         let mut actions = Vec::new();
         env.reset(seed, &mut observation)?;
         loop {
             let mut action = vec![0.0; task.spec.action_dim()];
-            let mut seen = observation.clone();
-            look(&mut seen);
-            expert(&seen, &mut action);
-            alter(&mut action);
+            act(&observation, &mut action);
             let end = env.step(&action, &mut observation)?.end;
             actions.push(action);
             if end != End::No {

@@ -173,6 +173,13 @@ fn an_expert_makes_episodes_of_any_horizon() {
         succeeded > 100,
         "the expert holds success for {succeeded} steps"
     );
+    // Who wanders through a maze comes by many places.
+    ok(
+        dir,
+        "dataset make pointmaze-umaze --from roam --episodes 2 --out w",
+    );
+    let info = ok(dir, "dataset info w");
+    assert!(info.contains(" roam "), "{info}");
     // Experts that are misled do less.
     ok(
         dir,
@@ -191,6 +198,10 @@ fn an_expert_makes_episodes_of_any_horizon() {
     assert!(success("expert:elsewhere") < 100, "{info}");
     assert_eq!(success("expert:door-open"), 0, "{info}");
     for (line, says) in [
+        (
+            "dataset make reach --from roam --out x",
+            "reach is not a maze",
+        ),
         ("dataset make reach --from expert:rech --out x", "rech"),
         (
             "dataset make reach --from expert:hopper --out x",

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 const EXPERT: f64 = 0.95;
 const CHANCE: f64 = 0.05;
-/// What the original's hand, too, does by chance.
-const CHANCY: [&str; 2] = ["reach", "drawer-close"];
+/// What the original's hand, too, does by chance, and where an episode may begin at the goal.
+const CHANCY: [&str; 3] = ["reach", "drawer-close", "pointmaze-umaze"];
 
 #[derive(Default)]
 struct Tally {

@@ -46,6 +46,7 @@ mod world;
 
 pub use env::{End, Env, Field, Snapshot, Spec, Step};
 pub use error::EnvError;
+pub use maze::Navigator;
 pub use scene::{Geom, Role, Shape};
 pub use task::{Expert, TASKS, Task, find};
 pub use vec_env::{EpisodeId, VecEnv, VecError};

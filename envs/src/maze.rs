@@ -55,6 +55,34 @@ const LARGE: Maze = Maze {
     ant_goal: (7, 9),
 };
 
+/// Ways for the ball of `pointmaze-*`, by which data are made as D4RL's planner makes them.
+pub struct Navigator(&'static Maze);
+
+impl Navigator {
+    /// Of a task; `None` unless a ball is pushed through a maze.
+    #[must_use]
+    pub fn of(task: &Task) -> Option<Self> {
+        let maze = Maze::of(task).ok()?;
+        task.id.starts_with("pointmaze-").then_some(Self(maze))
+    }
+
+    /// Number of cells that are free.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.0.free().count()
+    }
+
+    /// Writes the action that leads the ball, as observed, towards the free cell of this number, and says whether it is
+    /// there, within the task's 0.5 m.
+    ///
+    /// # Panics
+    /// If there is no such cell.
+    pub fn towards(&self, place: usize, obs: &[f32], action: &mut [f32]) -> bool {
+        let goal = self.0.free().nth(place).expect("place < places()");
+        point::towards(self.0, goal, obs, action)
+    }
+}
+
 impl Maze {
     /// The maze that the task's id ends in.
     pub fn of(task: &Task) -> Result<&'static Self, EnvError> {
@@ -82,6 +110,34 @@ impl Maze {
     pub fn free(&self) -> impl Iterator<Item = Cell> {
         self.all()
             .filter(|&(row, column)| !self.is_wall(row, column))
+    }
+
+    /// By row and column, steps from a cell to `goal` through free cells; `usize::MAX` in walls.
+    fn steps_to(&self, goal: Cell) -> Vec<Vec<usize>> {
+        let mut steps = vec![vec![usize::MAX; self.rows[0].len()]; self.rows.len()];
+        steps[goal.0][goal.1] = 0;
+        let mut reached = vec![goal];
+        let mut next = 0;
+        while let Some(&cell) = reached.get(next) {
+            for (row, column) in Self::around(cell) {
+                if !self.is_wall(row, column) && steps[row][column] == usize::MAX {
+                    steps[row][column] = steps[cell.0][cell.1] + 1;
+                    reached.push((row, column));
+                }
+            }
+            next += 1;
+        }
+        steps
+    }
+
+    /// A cell's four neighbours; of a free one they lie in the maze, which is walled all around.
+    fn around((row, column): Cell) -> [Cell; 4] {
+        [
+            (row - 1, column),
+            (row + 1, column),
+            (row, column - 1),
+            (row, column + 1),
+        ]
     }
 
     /// Blocks of wall, by their first and last cells, which together are all wall, each once.

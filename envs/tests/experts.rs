@@ -2,8 +2,8 @@
 
 use prefbench_envs::{End, TASKS, Task};
 
-/// What the original's hand, too, does by chance.
-const CHANCY: [&str; 2] = ["reach", "drawer-close"];
+/// What the original's hand, too, does by chance, and where an episode may begin at the goal.
+const CHANCY: [&str; 3] = ["reach", "drawer-close", "pointmaze-umaze"];
 
 /// In how many episodes the success condition held after any step.
 fn successes(task: &Task, episodes: u64, mut act: impl FnMut(&[f32], &mut [f32])) -> u64 {

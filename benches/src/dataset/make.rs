@@ -7,10 +7,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use prefbench_envs::{self as envs, Expert, Task};
+use prefbench_envs::{self as envs, Task};
 use prefbench_oracles::{About, Dataset, Origin, Stream, Trajectories};
 
 use super::check::record;
+use super::scripted::Scripted;
 use crate::rollout;
 use crate::training::{Learnt, Player, stream_seed};
 
@@ -26,8 +27,9 @@ pub struct MakeArgs {
     #[arg(long)]
     pub name: Option<String>,
     /// What acts, repeatable (equal shares): `random`, `expert` (the task's scripted one), `expert:elsewhere` (which
-    /// takes things to be where they are in another episode), `expert:TASK` (another task's), a run's folder (its
-    /// deterministic policy), or `replay:` and a run's folder (the episodes of its training, from the first on)
+    /// takes things to be where they are in another episode), `expert:TASK` (another task's), `roam` (in a maze, to one
+    /// random place after another), a run's folder (its deterministic policy), or `replay:` and a run's folder (the
+    /// episodes of its training, from the first on)
     #[arg(long = "from", value_name = "SOURCE", default_value = "random")]
     pub from: Vec<String>,
     /// Episodes in all
@@ -158,43 +160,6 @@ fn empty(task: &Task, args: &MakeArgs) -> Dataset {
     }
 }
 
-const ELSEWHERE: &str = "expert:elsewhere";
-
-/// The scripted expert that a source is, if it is one.
-fn expert(source: &str, task: &Task) -> Result<Option<Expert>> {
-    let other = match source {
-        "expert" | ELSEWHERE => task,
-        _ => match source.strip_prefix("expert:") {
-            None => return Ok(None),
-            Some(id) => envs::find(id)?,
-        },
-    };
-    let expert = rollout::expert_of(other)?;
-    let names = |task: &Task| -> Vec<_> {
-        let observed = task.spec.fields.iter().map(|f| f.name);
-        observed.chain(task.spec.actions.iter().copied()).collect()
-    };
-    ensure!(
-        names(other) == names(task),
-        "--from {source}: {} observes or does other things than {}",
-        other.id,
-        task.id
-    );
-    Ok(Some(expert))
-}
-
-/// From where things are when an episode begins to where they are in another: differences of observations.
-fn aside(task: &Task, seed: u64, other: u64) -> Result<Vec<f32>> {
-    let mut env = task.make()?;
-    let mut begin = |seed| -> Result<Vec<f32>> {
-        let mut observation = vec![0.0; task.spec.obs_dim()];
-        env.reset(seed, &mut observation)?;
-        Ok(observation)
-    };
-    let (here, there) = (begin(seed)?, begin(other)?);
-    Ok(here.iter().zip(there).map(|(a, b)| b - a).collect())
-}
-
 /// Gives `each` the plans of one source, of which the dataset's first is number `first`.
 fn plans(
     source: &str,
@@ -235,19 +200,13 @@ fn plans(
             *a = (*a + args.noise * noise.normal()).clamp(-1.0, 1.0);
         }
     };
-    if let Some(expert) = expert(source, task)? {
+    if let Some(scripted) = Scripted::find(source, task)? {
         for (k, (seed, mut noise)) in (first..).zip(numbers) {
-            let aside = match source == ELSEWHERE {
-                true => aside(task, seed, stream_seed(args.seed, "dataset.elsewhere", k))?,
-                false => vec![0.0; task.spec.obs_dim()],
-            };
-            let look = |seen: &mut [f32]| {
-                for (value, aside) in seen.iter_mut().zip(&aside) {
-                    *value += aside;
-                }
-            };
-            let episode =
-                rollout::Episode::of_expert(*task, expert, seed, look, |a| alter(&mut noise, a))?;
+            let mut act = scripted.act(task, (args.seed, k, seed))?;
+            let episode = rollout::Episode::of(*task, seed, |observation, action| {
+                act(observation, action);
+                alter(&mut noise, action);
+            })?;
             let policy = Arc::clone(&policy);
             each(Plan {
                 seed,
@@ -262,7 +221,7 @@ fn plans(
         None => (PathBuf::from(source), false),
     };
     let (config, checkpoint) = rollout::open_run(&dir, Some(task)).with_context(|| {
-        format!("--from {source} (neither `random` nor an `expert` nor such a run)")
+        format!("--from {source} (neither `random`, `roam` nor an `expert` nor such a run)")
     })?;
     if replay {
         if config.curriculum {

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use prefbench_agents::Tier;
-use prefbench_envs::{self as envs, Task};
+use prefbench_envs::{self as envs, Navigator, Task};
 use prefbench_oracles::nearest::nearest;
 use prefbench_results::{RunKey, Store};
 use serde_json::json;
@@ -32,6 +32,8 @@ enum Actor {
     Misled,
     /// The scripted expert of the family's next task.
     Neighbour,
+    /// In a maze, on its way to one random place after another.
+    Roaming,
     /// SAC after a third of its steps.
     Medium,
     /// SAC where its evaluation was best.
@@ -107,6 +109,13 @@ pub const RECIPES: &[Recipe] = &[
         text: "one half the scripted expert with noise, one half random actions",
         actors: &[Actor::Scripted, Actor::Random],
         noise: 0.3,
+        random: 0.0,
+    },
+    Recipe {
+        id: "roaming",
+        text: "in a maze, on the way to one random place after another, with noise (D4RL)",
+        actors: &[Actor::Roaming],
+        noise: 0.5,
         random: 0.0,
     },
     Recipe {
@@ -222,8 +231,13 @@ fn agent(actor: Actor, task: &Task, tier: Tier) -> Result<Option<RunConfig>> {
 impl Recipe {
     /// Whether the task has all that acts.
     fn fits(&self, task: &Task) -> bool {
-        (task.expert.is_some() || !self.actors.contains(&Actor::Scripted))
-            && (neighbour(task).is_some() || !self.actors.contains(&Actor::Neighbour))
+        let can = |actor: &Actor| match actor {
+            Actor::Scripted | Actor::Misled => task.expert.is_some(),
+            Actor::Neighbour => neighbour(task).is_some(),
+            Actor::Roaming => Navigator::of(task).is_some(),
+            Actor::Random | Actor::Medium | Actor::Expert | Actor::Seen => true,
+        };
+        self.actors.iter().all(can)
     }
 
     /// What is to be done; nothing, if the dataset is there.
@@ -303,6 +317,7 @@ impl Plan {
                 Actor::Random => "random".to_owned(),
                 Actor::Scripted => "expert".to_owned(),
                 Actor::Misled => "expert:elsewhere".to_owned(),
+                Actor::Roaming => "roam".to_owned(),
                 Actor::Neighbour => {
                     let other =
                         neighbour(task).context("no other task of the family has an expert")?;
@@ -340,11 +355,11 @@ impl Plan {
     }
 }
 
-/// The family's next task with an expert, after the last one its first.
+/// The family's next task with an expert, after the last one its first. A maze's expert knows no other maze.
 fn neighbour(task: &Task) -> Option<&'static Task> {
     let mut family = envs::TASKS
         .iter()
-        .filter(|t| t.family == task.family && t.expert.is_some());
+        .filter(|t| t.family == task.family && t.expert.is_some() && Navigator::of(t).is_none());
     let own = family.clone().position(|t| t.id == task.id)?;
     let count = family.clone().count();
     family.nth((own + 1) % count).filter(|t| t.id != task.id)

@@ -10,11 +10,11 @@
 //! the tests hold this file to them. Deviations: contacts are tuned to MuJoCo's rather than
 //! identical, and where the ball touches two walls' blocks at their seam here is one block.
 
-use super::Maze;
+use super::{Cell, LARGE as LARGE_MAZE, MEDIUM as MEDIUM_MAZE, Maze, UMAZE as U_MAZE};
 use crate::episode::{Domain, Episode, Judgement, Random};
 use crate::robot::{BODY, Body, GEOM, Geom, HINGE, Joint, Kind, Robot, Solid};
 use crate::world::World;
-use crate::{EnvError, Field, Spec, Task};
+use crate::{EnvError, Expert, Field, Spec, Task};
 use rapier3d::prelude::Vector;
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +78,7 @@ const START_NOISE: f32 = 0.1;
 /// Standard deviation per axis, m/s.
 const START_SPEED: f32 = 0.1;
 
-const fn task(id: &'static str, fields: &'static [Field], horizon: u32) -> Task {
+const fn task(id: &'static str, fields: &'static [Field], horizon: u32, expert: Expert) -> Task {
     Task {
         id,
         family: "maze",
@@ -93,7 +93,7 @@ const fn task(id: &'static str, fields: &'static [Field], horizon: u32) -> Task 
             horizon,
             reward_bounds: Some((0.0, 1.0)),
         },
-        expert: None,
+        expert: Some(expert),
         make: Episode::<Point>::make,
     }
 }
@@ -109,9 +109,41 @@ const fn fields(rows: f32, columns: f32) -> [Field; 4] {
     ]
 }
 
-pub(crate) const UMAZE: Task = task("pointmaze-umaze", &fields(5.0, 5.0), 300);
-pub(crate) const MEDIUM: Task = task("pointmaze-medium", &fields(8.0, 8.0), 600);
-pub(crate) const LARGE: Task = task("pointmaze-large", &fields(9.0, 12.0), 800);
+pub(crate) const UMAZE: Task = task("pointmaze-umaze", &fields(5.0, 5.0), 300, |obs, action| {
+    towards(&U_MAZE, U_MAZE.point_goal, obs, action);
+});
+pub(crate) const MEDIUM: Task = task("pointmaze-medium", &fields(8.0, 8.0), 600, |obs, action| {
+    towards(&MEDIUM_MAZE, MEDIUM_MAZE.point_goal, obs, action);
+});
+pub(crate) const LARGE: Task = task("pointmaze-large", &fields(9.0, 12.0), 800, |obs, action| {
+    towards(&LARGE_MAZE, LARGE_MAZE.point_goal, obs, action);
+});
+
+/// Writes the push from what is observed towards a cell by the shortest way, and says whether the ball is there. A spring
+/// to the middle of the next cell and a damper, with the gains of D4RL's `waypoint_controller.py`.
+pub(super) fn towards(maze: &Maze, goal: Cell, obs: &[f32], action: &mut [f32]) -> bool {
+    let (position, velocity) = ([obs[0], obs[1]], [obs[2], obs[3]]);
+    let steps = maze.steps_to(goal);
+    let away = |(row, column): Cell| {
+        let (x, y) = (row as f32 + ORIGIN, column as f32 + ORIGIN);
+        (position[0] - x).hypot(position[1] - y)
+    };
+    let by_distance = |a: &Cell, b: &Cell| away(*a).total_cmp(&away(*b));
+    let here = maze.free().min_by(by_distance).unwrap_or(goal);
+    let next = Maze::around(here)
+        .into_iter()
+        .min_by_key(|&(row, column)| steps[row][column])
+        .filter(|_| here != goal);
+    let target = match next {
+        Some((row, column)) => [row as f32 + ORIGIN, column as f32 + ORIGIN],
+        None => [goal.0 as f32, goal.1 as f32],
+    };
+    for axis in 0..2 {
+        action[axis] = (10.0 * (target[axis] - position[axis]) - velocity[axis]).clamp(-1.0, 1.0);
+    }
+    let (dx, dy) = (position[0] - goal.0 as f32, position[1] - goal.1 as f32);
+    dx * dx + dy * dy <= GOAL_RADIUS * GOAL_RADIUS
+}
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Point {
