@@ -69,10 +69,11 @@ pub struct IplConfig {
 }
 
 impl IplConfig {
-    /// Defaults of `ipl`, for a task's family and a tier: `configs/gym_locomotion/ipl_iql.yaml`, and
-    /// `configs/metaworld/ipl_iql.yaml` for Meta-World.
+    /// Defaults of `ipl`, for a task's family and a tier: `configs/gym_locomotion/ipl_iql.yaml`, and those of
+    /// `metaworld` and `robomimic` for Meta-World and robosuite.
     pub fn defaults(setup: &Setup<'_>) -> Self {
         let meta = setup.family == "metaworld";
+        let arm = setup.family == "robosuite";
         let full = setup.tier == Tier::Full;
         let (actor, critic) = networks(setup);
         Self {
@@ -80,12 +81,21 @@ impl IplConfig {
             critic,
             critics: 2,
             batch: if meta { 16 } else { 8 },
-            part: if meta { 16 } else { 64 },
+            part: match (meta, full) {
+                (false, _) => 64,
+                (true, true) => 16,
+                // As large a share of Meta-World's segments of 64 steps as 16 is of the paper's 25.
+                (true, false) => 41,
+            },
             replay_batch: if meta { 0 } else { 256 },
             discount: 0.99,
-            chi: if meta { 3.0 } else { 0.5 },
+            chi: match setup.family {
+                "metaworld" => 3.0,
+                "robosuite" => 4.0,
+                _ => 0.5,
+            },
             expectile: Some(if meta { 0.75 } else { 0.7 }),
-            beta: 3.0,
+            beta: if arm { 0.5 } else { 3.0 },
             clip_value: !meta,
             scale_observations: !full,
         }

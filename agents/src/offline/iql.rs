@@ -56,8 +56,8 @@ pub struct IqlConfig {
 }
 
 impl IqlConfig {
-    /// Defaults for a task's family and a tier: Preference Transformer's for Gymnasium's robots, IPL's and
-    /// CPL's for Meta-World's (`configs/metaworld/mr_iql.yaml` of IPL).
+    /// Defaults for a task's family and a tier: Preference Transformer's for Gymnasium's robots and robosuite's
+    /// (`configs/adroit_config.py`), IPL's for Meta-World's (`configs/metaworld/mr_iql.yaml`).
     pub fn defaults(setup: &Setup<'_>) -> Self {
         let meta = setup.family == "metaworld";
         let full = setup.tier == Tier::Full;
@@ -65,7 +65,11 @@ impl IqlConfig {
             batch: 256,
             discount: 0.99,
             expectile: if meta { 0.75 } else { 0.7 },
-            beta: 3.0,
+            beta: if setup.family == "robosuite" {
+                0.5
+            } else {
+                3.0
+            },
             scale_observations: !full,
             scale_rewards: setup.family == "gymnasium",
         }
@@ -91,7 +95,11 @@ pub(super) fn networks(setup: &Setup<'_>) -> (ActorConfig, CriticConfig) {
     let actor = ActorConfig {
         hidden: hidden.clone(),
         init,
-        dropout: 0.0,
+        dropout: if setup.family == "robosuite" {
+            0.1
+        } else {
+            0.0
+        },
         lr,
     };
     let critic = CriticConfig {

@@ -121,14 +121,14 @@ pub const RECIPES: &[Recipe] = &[
     Recipe {
         id: "scripted-mixed",
         text: "a quarter each: the scripted expert, the same misled about the scene, another task's, random actions; \
-               much noise (IPL)",
+               with noise (IPL)",
         actors: &[
             Actor::Scripted,
             Actor::Misled,
             Actor::Neighbour,
             Actor::Random,
         ],
-        noise: 1.0,
+        noise: 0.3,
         random: 0.0,
     },
 ];
