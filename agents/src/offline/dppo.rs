@@ -78,7 +78,7 @@ impl DppoConfig {
             batch: if full { 256 } else { 32 },
             // Where λ is 1, as the code's is unless its command says otherwise, nothing asks the policy to stay near
             // the data, and both distances may grow.
-            lambda: 0.5,
+            lambda: 0.1,
             temperature: 0.1,
             scale_observations: !full,
         }
