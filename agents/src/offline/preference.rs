@@ -59,7 +59,7 @@ impl PreferenceConfig {
                 (Tier::Full, true) => 500,
                 (Tier::Full, false) => 10_000,
                 (Tier::Short, true) => 10,
-                (Tier::Short, false) => 100,
+                (Tier::Short, false) => 30,
                 (Tier::Smoke, _) => 20,
             },
             batch: if full { 256 } else { 32 },
