@@ -55,7 +55,7 @@ pub const SUITES: &[Suite] = &[
     },
     Suite {
         id: "locomotion-offline",
-        version: 1,
+        version: 2,
         text: "offline algorithms on robots that run, with the oracle",
         grid: include_str!("../suites/locomotion-offline.toml"),
         datasets: &["medium-replay", "medium-expert"],

@@ -385,3 +385,43 @@ fn seen(dir: &Path) -> Result<usize> {
     let seen = Learnt::new(&config, &checkpoint, dir)?.experience(&config)?;
     Ok(seen.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The recipes that `dataset pool` makes of a task where none is named.
+    fn fitting(task: &str) -> Vec<&'static str> {
+        let task = envs::find(task).unwrap();
+        let fit = RECIPES.iter().filter(|r| r.fits(task));
+        fit.map(|r| r.id).collect()
+    }
+
+    #[test]
+    fn a_task_gets_the_recipes_whose_actors_it_has() {
+        let of_agents = [
+            "random",
+            "medium",
+            "medium-replay",
+            "medium-expert",
+            "expert",
+            "suboptimal",
+        ];
+        assert_eq!(fitting("hopper"), of_agents);
+        assert_eq!(fitting("antmaze-medium"), of_agents);
+        let scripted = ["scripted", "scripted-random"];
+        let maze = [&of_agents[..], &scripted, &["roaming"]].concat();
+        assert_eq!(fitting("pointmaze-large"), maze);
+        let hand = [&of_agents[..], &scripted, &["scripted-mixed"]].concat();
+        assert_eq!(fitting("button-press"), hand);
+    }
+
+    #[test]
+    fn neighbours_are_of_one_family() {
+        let of = |id| neighbour(envs::find(id).unwrap()).map(|t| t.id);
+        assert_eq!(of("button-press"), Some("door-open"));
+        assert_eq!(of("assembly"), Some("reach"));
+        assert_eq!(of("pointmaze-umaze"), None);
+        assert_eq!(of("hopper"), None);
+    }
+}
