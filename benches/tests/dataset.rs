@@ -290,7 +290,7 @@ fn bad_input_says_what_to_do() {
         ),
         (
             "dataset make reach --from runs/x --out e",
-            "neither `random` nor `expert` nor such a run",
+            "nor an `expert` nor such a run",
         ),
         (
             "dataset import d4lr x.hdf5 --out e",
