@@ -7,6 +7,9 @@ use prefbench_oracles::Stream;
 use crate::rollout::expert_of;
 use crate::training::stream_seed;
 
+/// Writes the action for an observation.
+pub type Act<'a> = dyn FnMut(&[f32], &mut [f32]) + 'a;
+
 /// Who acts.
 pub enum Scripted {
     /// An expert.
@@ -40,11 +43,7 @@ impl Scripted {
     }
 
     /// What acts in episode number `k`, which begins with `seed`, of a dataset of seed `of`.
-    pub fn act(
-        &self,
-        task: &Task,
-        (of, k, seed): (u64, u64, u64),
-    ) -> Result<Box<dyn FnMut(&[f32], &mut [f32]) + '_>> {
+    pub fn act(&self, task: &Task, (of, k, seed): (u64, u64, u64)) -> Result<Box<Act<'_>>> {
         Ok(match self {
             Self::Expert(expert) => Box::new(expert),
             Self::Elsewhere(expert) => {
