@@ -130,7 +130,12 @@ impl RunInfo {
             task: text("task")?,
             algorithm: text("algorithm")?,
             teacher: match config.get("teacher") {
-                Some(Value::Null) => None,
+                // Answers that the dataset brings stand where a teacher would.
+                Some(Value::Null) => config
+                    .pointer("/labels/answers")
+                    .and_then(Value::as_str)
+                    .filter(|name| !name.is_empty())
+                    .map(str::to_owned),
                 Some(Value::String(name)) => Some(name.clone()),
                 _ => return Err(bad("teacher", "a string, or null when there is none")),
             },

@@ -186,7 +186,10 @@ pub(crate) fn learning_chart(
 ) -> (String, Chart) {
     let (task, tier) = groups.first().map_or(("", ""), |g| (g.task, g.tier));
     let plain = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let mut runs = groups.iter().flat_map(|group| &group.runs);
+    let offline = runs.all(|run| run.info.config.get("dataset").is_some());
     let (by, x) = match options.x {
+        X::Steps if offline => ("steps", "gradient steps"),
         X::Steps => ("steps", &*options.steps_are),
         X::Feedback => ("feedback", FEEDBACK),
     };
