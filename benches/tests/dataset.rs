@@ -202,6 +202,18 @@ fn an_expert_makes_episodes_of_any_horizon() {
             "dataset make reach --from roam --out x",
             "reach is not a maze",
         ),
+        (
+            "dataset make pointmaze-umaze --from expert:elsewhere --out x",
+            "observes nothing but the ball",
+        ),
+        (
+            "dataset pool hopper scripted-mixed",
+            "no other task of gymnasium has an expert for it",
+        ),
+        (
+            "dataset pool pointmaze-umaze scripted-mixed",
+            "no other task of maze has an expert for it",
+        ),
         ("dataset make reach --from expert:rech --out x", "rech"),
         (
             "dataset make reach --from expert:hopper --out x",

@@ -5,7 +5,8 @@
 //! `research/algs/ipl_iql.py`, `ipl_awac.py`). The implied reward is r_Q(s,a,s′) = Q(s,a) − γ V(s′). A batch
 //! holds the S − 1 transitions inside each segment of some answers, left and right, and some of the whole
 //! dataset; each mean below weighs those of segments (both sides alike) and those of the dataset by ½ each.
-//! Terminal transitions of the dataset are without V(s′); within a segment nothing terminates. With u = min_k Q̄_k(s,a) − V(s), in this order:
+//! Terminal transitions of the dataset are without V(s′); within a segment nothing terminates. With
+//! u = min_k Q̄_k(s,a) − V(s), in this order:
 //!
 //! 1. L_V = E[|τ − 1(u < 0)| u²]
 //! 2. L_Q = E_k[CE(σ(Σ_t r_{Q_k}(right) − Σ_t r_{Q_k}(left)), y)] + χ E[r_Q²], V just updated and held

@@ -68,7 +68,7 @@ impl Method for Rime {
             alpha: 0.5,
             beta_init: 3.0,
             beta_min: 1.0,
-            // About two fifths of the passes of a run, as in the code.
+            // At the full tier the code's; below, set by hand to the passes of a run.
             passes: match (setup.tier, meta) {
                 (Tier::Full, true) => 600,
                 (Tier::Full, false) => 60,

@@ -37,7 +37,7 @@ enum Actor {
     /// SAC after a third of its steps.
     Medium,
     /// SAC where its evaluation was best.
-    Expert,
+    Best,
     /// All that SAC saw in the first third of its steps.
     Seen,
 }
@@ -79,14 +79,14 @@ pub const RECIPES: &[Recipe] = &[
     Recipe {
         id: "medium-expert",
         text: "one half medium, one half expert",
-        actors: &[Actor::Medium, Actor::Expert],
+        actors: &[Actor::Medium, Actor::Best],
         noise: 0.1,
         random: 0.0,
     },
     Recipe {
         id: "expert",
         text: "SAC at its best, with noise",
-        actors: &[Actor::Expert],
+        actors: &[Actor::Best],
         noise: 0.1,
         random: 0.0,
     },
@@ -207,7 +207,7 @@ fn find(name: &str) -> Result<&'static Recipe> {
 
 /// The run of SAC that an actor is, if it is one; of an expert, the whole run.
 fn agent(actor: Actor, task: &Task, tier: Tier) -> Result<Option<RunConfig>> {
-    if !matches!(actor, Actor::Medium | Actor::Expert | Actor::Seen) {
+    if !matches!(actor, Actor::Medium | Actor::Best | Actor::Seen) {
         return Ok(None);
     }
     let flags = |set| Flags {
@@ -220,7 +220,7 @@ fn agent(actor: Actor, task: &Task, tier: Tier) -> Result<Option<RunConfig>> {
     let file = toml::Table::new();
     let whole = RunConfig::resolve(&file, &flags(Vec::new()))?;
     Ok(Some(match actor {
-        Actor::Expert => whole,
+        Actor::Best => whole,
         _ => RunConfig::resolve(
             &file,
             &flags(vec![format!("steps={}", whole.steps.div_ceil(3))]),
@@ -235,7 +235,7 @@ impl Recipe {
             Actor::Scripted | Actor::Misled => task.expert.is_some(),
             Actor::Neighbour => neighbour(task).is_some(),
             Actor::Roaming => Navigator::of(task).is_some(),
-            Actor::Random | Actor::Medium | Actor::Expert | Actor::Seen => true,
+            Actor::Random | Actor::Medium | Actor::Best | Actor::Seen => true,
         };
         self.actors.iter().all(can)
     }
@@ -294,7 +294,7 @@ impl Plan {
     fn acting(&self, runs: &Path) -> Result<Vec<Option<RunConfig>>> {
         let mut agents = self.agents.clone();
         for (actor, agent) in self.recipe.actors.iter().zip(&mut agents) {
-            if let (Actor::Expert, Some(config)) = (actor, agent) {
+            if let (Actor::Best, Some(config)) = (actor, agent) {
                 config.steps = best(&runs.join(config.folder()?))?;
             }
         }
@@ -319,11 +319,15 @@ impl Plan {
                 Actor::Misled => "expert:elsewhere".to_owned(),
                 Actor::Roaming => "roam".to_owned(),
                 Actor::Neighbour => {
-                    let other =
-                        neighbour(task).context("no other task of the family has an expert")?;
+                    let other = neighbour(task).with_context(|| {
+                        format!(
+                            "{}: no other task of {} has an expert for it",
+                            recipe.id, task.family
+                        )
+                    })?;
                     format!("expert:{}", other.id)
                 }
-                Actor::Medium | Actor::Expert => run,
+                Actor::Medium | Actor::Best => run,
                 Actor::Seen => format!("replay:{run}"),
             });
         }

@@ -25,7 +25,14 @@ impl Scripted {
     pub fn find(source: &str, task: &Task) -> Result<Option<Self>> {
         Ok(Some(match source {
             "expert" => Self::Expert(expert_of(task)?),
-            "expert:elsewhere" => Self::Elsewhere(expert_of(task)?),
+            "expert:elsewhere" => {
+                ensure!(
+                    Navigator::of(task).is_none(),
+                    "--from {source}: {} observes nothing but the ball; take `roam`",
+                    task.id
+                );
+                Self::Elsewhere(expert_of(task)?)
+            }
             "roam" => {
                 let navigator = Navigator::of(task);
                 Self::Roam(navigator.with_context(|| {
