@@ -1,5 +1,5 @@
 """Writes hopper_d4rl.hdf5 and reach_cpl.npz: made-up numbers in the layouts of D4RL's and CPL's files, as large
-as the observations and actions of prefbench's hopper and reach. Needs h5py and NumPy: `python layouts.py`.
+as the observations and actions of hopper and reach there (CPL leaves out four of Meta-World's 39 numbers). Needs h5py and NumPy: `python layouts.py`.
 """
 
 from pathlib import Path
@@ -39,4 +39,4 @@ def cpl(path, segments, steps, obs, act):
 
 
 d4rl(HERE / "hopper_d4rl.hdf5", 300, 11, 3)
-cpl(HERE / "reach_cpl.npz", 16, 20, 39, 4)
+cpl(HERE / "reach_cpl.npz", 16, 20, 35, 4)

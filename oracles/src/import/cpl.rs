@@ -10,6 +10,10 @@
 //! action is not in the file. The rewards are kept as they are in the file, where CPL's scripts
 //! store the task's divided by 10. Older files of pairs, with `obs_1` and `obs_2`, are the format
 //! [`super::ipl`].
+//!
+//! CPL's Meta-World observations are 35 of the task's 39 numbers: its `trim_mw_obs` leaves out 18 to 21, the
+//! hand of the step before. Where there are 35, with 4 actions, these four are put back from the step before in
+//! the segment, and at its first step, which has none, from that step itself.
 
 use std::io::{Cursor, Read, Seek};
 use std::path::Path;
@@ -60,6 +64,16 @@ fn read_from<R: Read + Seek>(mut npz: Npz<R>) -> Result<Dataset, DatasetError> {
     Ok(read.into_dataset(source, labels, key))
 }
 
+/// Numbers of a Meta-World observation: of all of it, and without the hand of the step before.
+const META_WORLD: usize = 39;
+const TRIMMED: usize = META_WORLD - HAND;
+/// Numbers of a hand: where it is and how open.
+const HAND: usize = 4;
+/// Where the hand of the step before stands.
+const PREVIOUS_HAND: usize = 18;
+/// Numbers of a Meta-World action.
+const META_WORLD_ACTION: usize = 4;
+
 /// Segments of equal length, an episode each.
 pub(super) struct Segments {
     trajectories: Trajectories,
@@ -99,7 +113,13 @@ pub(super) fn segments<R: Read + Seek>(
     let per_episode = size_of::<Episode>() + size_of::<Origin>() + size_of::<Answer>();
     let numbers = transitions as u128 * (obs_dim as u128 + act_dim as u128 + 1);
     let last = episodes as u128 * obs_dim as u128;
-    let kept = 4 * (numbers + last) + episodes as u128 * per_episode as u128;
+    let trimmed = (obs_dim, act_dim) == (TRIMMED, META_WORLD_ACTION);
+    let untrimmed = if trimmed {
+        (transitions as u128 + episodes as u128) * META_WORLD as u128
+    } else {
+        0
+    };
+    let kept = 4 * (numbers + last + untrimmed) + episodes as u128 * per_episode as u128;
     let names = 64 * (obs_dim as u128 + act_dim as u128);
     // An array in Fortran order is read as a whole before it is put in order.
     let whole = if any_fortran(npz, suffixes)? {
@@ -144,6 +164,10 @@ pub(super) fn segments<R: Read + Seek>(
             extend(npz, &reward, shape, false, &mut columns.rewards)?;
         }
     }
+    if trimmed {
+        columns.observations = untrim(&columns.observations, len + 1);
+        columns.obs_dim = META_WORLD;
+    }
     if !true_rewards {
         columns.rewards.clear();
         columns.rewards.resize(transitions, 0.0);
@@ -167,6 +191,22 @@ pub(super) fn segments<R: Read + Seek>(
         count: episodes,
         len,
     })
+}
+
+/// Meta-World's observations from those that CPL trims; `rows` of them are an episode.
+fn untrim(trimmed: &[f32], rows: usize) -> Vec<f32> {
+    let mut whole = Vec::with_capacity(trimmed.len() / TRIMMED * META_WORLD);
+    for episode in trimmed.chunks_exact(rows * TRIMMED) {
+        let mut before = &episode[..HAND];
+        for row in episode.chunks_exact(TRIMMED) {
+            let (now, rest) = row.split_at(PREVIOUS_HAND);
+            for part in [now, before, rest] {
+                whole.extend_from_slice(part);
+            }
+            before = &row[..HAND];
+        }
+    }
+    whole
 }
 
 fn any_fortran<R: Read + Seek>(npz: &mut Npz<R>, suffixes: &[&str]) -> Result<bool, DatasetError> {
@@ -272,6 +312,33 @@ impl Segments {
             origins: (0..self.count).map(origin).collect(),
             answers,
             trajectories,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hand_of_the_step_before_is_put_back() {
+        // Two episodes of two rows, each number 100 times its row plus its place in the whole observation.
+        let place = |i: usize| if i < PREVIOUS_HAND { i } else { i + HAND };
+        let rows = 0..4usize;
+        let trimmed: Vec<f32> = rows
+            .flat_map(|row| (0..TRIMMED).map(move |i| (100 * row + place(i)) as f32))
+            .collect();
+        let whole = untrim(&trimmed, 2);
+        assert_eq!(whole.len(), 4 * META_WORLD);
+        for (row, numbers) in whole.chunks(META_WORLD).enumerate() {
+            let before = if row % 2 == 0 { row } else { row - 1 };
+            for (i, &number) in numbers.iter().enumerate() {
+                let expected = match i {
+                    PREVIOUS_HAND..22 => 100 * before + i - PREVIOUS_HAND,
+                    _ => 100 * row + i,
+                };
+                assert_eq!(number, expected as f32, "row {row}, number {i}");
+            }
         }
     }
 }
