@@ -130,12 +130,12 @@ fn with_success(finished: &[FinishedRun]) -> Vec<FinishedRun> {
         let mut episodes = run.evals.iter().flat_map(|e| &e.episodes);
         episodes.any(|e| e.success)
     };
-    let tasks: Vec<&str> = finished
+    let tasks: Vec<_> = finished
         .iter()
         .filter(succeeded)
-        .map(|r| r.info.task.as_str())
+        .map(|run| run.info.problem())
         .collect();
-    let known = |run: &&FinishedRun| tasks.contains(&run.info.task.as_str());
+    let known = |run: &&FinishedRun| tasks.contains(&run.info.problem());
     finished.iter().filter(known).cloned().collect()
 }
 

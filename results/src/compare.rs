@@ -362,7 +362,7 @@ fn differing_settings(groups: &[Group<'_>], methods: &[Method]) -> Vec<(String, 
     for group in groups {
         let settings = settings(group.runs[0]);
         by_task
-            .entry(group.task)
+            .entry(&*group.task)
             .or_default()
             .push(settings.clone());
         by_method

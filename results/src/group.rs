@@ -3,6 +3,7 @@
 //! configuration are kept apart, and the differing keys are spelled out as the group's variant, on
 //! all tasks alike.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
@@ -12,8 +13,8 @@ use crate::{FinishedRun, canonical_json};
 /// The runs of one configuration over its seeds.
 #[derive(Clone, Debug)]
 pub struct Group<'a> {
-    /// Task.
-    pub task: &'a str,
+    /// Task, and dataset if they learn from one: [`RunInfo::problem`](crate::RunInfo::problem).
+    pub task: Cow<'a, str>,
     /// Algorithm.
     pub algorithm: &'a str,
     /// Teacher; `None` for algorithms trained on the true reward.
@@ -51,7 +52,7 @@ pub fn group<'a>(runs: impl IntoIterator<Item = &'a FinishedRun>) -> Vec<Group<'
     for run in runs {
         let info = &run.info;
         let name = (
-            &*info.task,
+            info.problem(),
             &*info.tier,
             &*info.algorithm,
             info.teacher.as_deref(),
@@ -71,11 +72,7 @@ pub fn group<'a>(runs: impl IntoIterator<Item = &'a FinishedRun>) -> Vec<Group<'
         let runs = Vec::from_iter(by_config.into_values());
         let settings: Vec<_> = runs.iter().map(|runs| settings(runs[0])).collect();
         let method = (tier, algorithm, teacher);
-        let mut keys = differing(&settings);
-        // A dataset's name says more than the hash of its content, where it says as much.
-        if one_to_one(&settings, DATASET_NAME, DATASET_HASH) {
-            keys.remove(DATASET_HASH);
-        }
+        let keys = differing(&settings);
         telling.entry(method).or_default().extend(keys);
         settled.push((task, method, settings, runs));
     }
@@ -88,7 +85,7 @@ pub fn group<'a>(runs: impl IntoIterator<Item = &'a FinishedRun>) -> Vec<Group<'
         for (variant, mut runs) in named {
             runs.sort_by_key(|run| run.info.seed);
             groups.push(Group {
-                task,
+                task: task.clone(),
                 algorithm,
                 teacher,
                 tier,
@@ -98,22 +95,6 @@ pub fn group<'a>(runs: impl IntoIterator<Item = &'a FinishedRun>) -> Vec<Group<'
         }
     }
     groups
-}
-
-/// What offline runs say of their dataset.
-const DATASET_NAME: &str = "dataset.name";
-const DATASET_HASH: &str = "dataset.hash";
-
-/// Whether two settings are equal for the same members.
-fn one_to_one(settings: &[BTreeMap<String, String>], a: &str, b: &str) -> bool {
-    let distinct = |keys: &[&str]| {
-        let values = settings
-            .iter()
-            .map(|s| keys.iter().map(|k| s.get(*k)).collect());
-        values.collect::<BTreeSet<Vec<_>>>().len()
-    };
-    let pairs = distinct(&[a, b]);
-    distinct(&[a]) == pairs && distinct(&[b]) == pairs
 }
 
 fn without_seed(config: &Value) -> String {

@@ -1,6 +1,7 @@
 //! The identity of a run: the hash of its resolved configuration, and the few facts in it that
 //! tables and figures need.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use serde_json::Value;
@@ -104,6 +105,16 @@ pub struct RunInfo {
 }
 
 impl RunInfo {
+    /// What methods are compared on: the task, and where runs learn from a dataset its name too, as
+    /// `hopper medium-expert`.
+    #[must_use]
+    pub fn problem(&self) -> Cow<'_, str> {
+        match self.config.pointer("/dataset/name").and_then(Value::as_str) {
+            Some(name) if !name.is_empty() => format!("{} {name}", self.task).into(),
+            _ => (&*self.task).into(),
+        }
+    }
+
     /// Reads the facts from a resolved configuration.
     ///
     /// # Errors

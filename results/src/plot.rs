@@ -167,7 +167,7 @@ pub fn learning_curves(
     let labels: BTreeSet<String> = groups.iter().map(Group::label).collect();
     let mut figures = BTreeMap::<_, Vec<&Group<'_>>>::new();
     for group in &groups {
-        let figure = figures.entry((group.task, group.tier)).or_default();
+        let figure = figures.entry((&*group.task, group.tier)).or_default();
         figure.push(group);
     }
     let draw = |groups: Vec<&Group<'_>>| {
@@ -184,7 +184,7 @@ pub(crate) fn learning_chart(
     labels: &BTreeSet<String>,
     options: &PlotOptions,
 ) -> (String, Chart) {
-    let (task, tier) = groups.first().map_or(("", ""), |g| (g.task, g.tier));
+    let (task, tier) = groups.first().map_or(("", ""), |g| (&*g.task, g.tier));
     let plain = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
     let mut runs = groups.iter().flat_map(|group| &group.runs);
     let offline = runs.all(|run| run.info.config.get("dataset").is_some());

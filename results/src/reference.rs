@@ -133,7 +133,7 @@ pub fn of_runs(finished: &[FinishedRun]) -> Result<(Vec<Reference>, Vec<String>)
     let mut tasks = BTreeMap::<&str, Vec<&Group<'_>>>::new();
     for group in &groups {
         if [RANDOM, EXPERT].contains(&group.algorithm) {
-            tasks.entry(group.task).or_default().push(group);
+            tasks.entry(&*group.task).or_default().push(group);
         }
     }
     let (mut references, mut left_out) = (Vec::new(), Vec::new());
@@ -214,7 +214,7 @@ fn score(group: &Group<'_>) -> Result<Score, Error> {
     for run in &group.runs {
         let last = run.evals.last().filter(|eval| !eval.episodes.is_empty());
         let last = last.ok_or_else(|| Error::NoReference {
-            task: group.task.into(),
+            task: group.task.clone().into_owned(),
             reason: format!(
                 "the last evaluation in {} has no episodes",
                 run.dir.display()

@@ -209,7 +209,7 @@ fn ours(
         let settings = settings(group.runs[0]);
         let is = |key: &str, value: &str| settings.get(key).is_some_and(|found| found == value);
         let teacher = method.teacher.as_deref().unwrap_or("oracle");
-        group.task == id
+        group.runs[0].info.task == id
             && group.algorithm == algorithm
             && group.teacher.is_none_or(|found| found == teacher)
             && task

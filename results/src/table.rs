@@ -77,7 +77,7 @@ impl Default for TableOptions {
 /// One configuration under one metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// Task.
+    /// Task, and dataset of offline runs.
     pub task: String,
     /// Algorithm.
     pub algorithm: String,
@@ -138,14 +138,14 @@ impl Table {
         options: &TableOptions,
     ) -> Self {
         let groups = group(finished);
-        let successful: BTreeSet<&str> = finished
+        let successful: BTreeSet<_> = finished
             .iter()
             .filter(|run| ever_succeeded(run))
-            .map(|run| &*run.info.task)
+            .map(|run| run.info.problem())
             .collect();
         let mut rows = Vec::new();
         for group in &groups {
-            let automatic = match successful.contains(group.task) {
+            let automatic = match successful.contains(&group.task) {
                 true => vec![Metric::Return, Metric::Success, Metric::Normalised],
                 false => vec![Metric::Return, Metric::Normalised],
             };
@@ -166,11 +166,11 @@ impl Table {
         }
         notes.extend(unequal_seeds(groups.iter().map(|group| {
             let seeds = group.runs.iter().map(|run| run.info.seed);
-            ((group.task, group.tier), group.label(), seeds.collect())
+            ((&*group.task, group.tier), group.label(), seeds.collect())
         })));
         if options.metrics.is_none() {
-            let tasks: BTreeSet<&str> = groups.iter().map(|group| group.task).collect();
-            let without: Vec<&str> = tasks.difference(&successful).copied().collect();
+            let tasks: BTreeSet<_> = groups.iter().map(|group| group.task.clone()).collect();
+            let without: Vec<&str> = tasks.difference(&successful).map(|task| &**task).collect();
             if !without.is_empty() {
                 notes.push(format!(
                     "No run ever reported a success on: {}.",
@@ -217,7 +217,7 @@ fn row(group: &Group<'_>, metric: Metric, options: &TableOptions) -> Option<Row>
         })
     };
     Some(Row {
-        task: group.task.into(),
+        task: group.task.clone().into_owned(),
         algorithm: group.algorithm.into(),
         teacher: group.teacher.map(Into::into),
         tier: group.tier.into(),
@@ -260,7 +260,7 @@ fn estimators(bootstrap: &Bootstrap) -> Vec<String> {
 fn normalised_by(groups: &[Group<'_>], rows: &[Row], options: &TableOptions) -> Vec<String> {
     let (mut ends, mut without) = (BTreeSet::new(), BTreeSet::new());
     for run in groups.iter().flat_map(|group| &group.runs) {
-        let of = |row: &Row| row.metric == Metric::Normalised && row.task == run.info.task;
+        let of = |row: &Row| row.metric == Metric::Normalised && row.task == run.info.problem();
         match reference::of_run(&options.references, &run.info) {
             Some(r) if rows.iter().any(of) => drop(ends.insert(scale(r))),
             _ => drop(without.insert(&*run.info.task)),

@@ -89,7 +89,7 @@ fn logs(
     let groups: BTreeMap<String, &Group<'_>> = groups
         .iter()
         .filter(of_method)
-        .map(|group| (clean(group.task), group))
+        .map(|group| (clean(&group.task), group))
         .collect();
     let of_task = |&task: &usize| {
         let task = &comparison.tasks[task];

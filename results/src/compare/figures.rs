@@ -303,7 +303,7 @@ fn by_task(c: &Comparison, groups: &[Group<'_>], options: &CompareOptions) -> Ve
         let task = &c.tasks[task];
         let of_task: Vec<_> = groups
             .iter()
-            .filter(|group| clean(group.task) == task.task)
+            .filter(|group| clean(&group.task) == task.task)
             .collect();
         let plot = PlotOptions {
             x,
