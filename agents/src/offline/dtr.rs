@@ -19,7 +19,7 @@
 //! Deviations from the code, which departs from the paper: ŝ is learned (there the term is switched off);
 //! the proposals are the paper's five, and the best is taken, not one of fifty drawn from a softmax of Q;
 //! where the window's last transition terminates, r̂_t takes the place of Q̄ (there, 0); the cosine of the
-//! rate falls at every step.
+//! rate falls at every step; the last trajectory of Gymnasium's robots may be short (there, it is left out).
 
 mod update;
 
@@ -52,6 +52,10 @@ pub struct DtrConfig {
     pub transformer: TransformerConfig,
     /// Steps of a window.
     pub context: usize,
+    /// Transitions of a trajectory, one after another through the dataset, over the ends of its episodes; 0 for
+    /// trajectories that are the episodes.
+    #[serde(default)]
+    pub trajectory: usize,
     /// Control steps of an episode, at most: times that the policy tells apart.
     pub horizon: usize,
     /// Windows per update.
@@ -107,6 +111,10 @@ impl DtrConfig {
                 dropout: 0.1,
             },
             context: if full { 20 } else { 10 },
+            trajectory: match setup.family {
+                "gymnasium" => setup.horizon,
+                _ => 0,
+            },
             horizon: setup.horizon,
             batch: if full { 256 } else { 64 },
             lr: if full { 3e-4 } else { 1e-3 },
@@ -207,9 +215,9 @@ struct DtrLearner<A: Compute> {
     scale: Scale,
     stage: RewardStage<A>,
     policy: Dtr<A>,
-    /// Sum of the learned rewards from each transition on, within its episode.
+    /// Sum of the learned rewards from each transition on, within its trajectory.
     to_go: Vec<f32>,
-    /// The best of the episodes' learned returns.
+    /// The best of the trajectories' learned returns.
     best: f32,
     stream: Stream,
     history: History,
@@ -223,11 +231,15 @@ impl<A: Compute> DtrLearner<A> {
         let (t, rewards) = (self.replay.trajectories(), self.replay.rewards());
         self.to_go = rewards.to_vec();
         self.best = f32::NEG_INFINITY;
-        for e in t.episodes() {
-            for i in (e.start..e.start + e.len).rev().skip(1) {
-                self.to_go[i] += self.to_go[i + 1];
+        let mut i = 0;
+        while i < t.len() {
+            let whole = Span::along(t, i, self.policy.config.trajectory, usize::MAX);
+            let end = i + whole.len;
+            for j in (i..end).rev().skip(1) {
+                self.to_go[j] += self.to_go[j + 1];
             }
-            self.best = self.best.max(self.to_go[e.start]);
+            self.best = self.best.max(self.to_go[i]);
+            i = end;
         }
     }
 
@@ -235,7 +247,8 @@ impl<A: Compute> DtrLearner<A> {
         let (t, steps) = (self.data.trajectories(), self.policy.config.context);
         let (rewards, to_go) = (self.replay.rewards(), &self.to_go);
         let device = &self.policy.device;
-        let draw = |_| Span::from(t, self.stream.below(t.len()), steps);
+        let trajectory = self.policy.config.trajectory;
+        let draw = |_| Span::along(t, self.stream.below(t.len()), trajectory, steps);
         let spans: Vec<Span> = (0..self.policy.config.batch).map(draw).collect();
         let windows = Windows::of(t, &spans, steps, &self.scale, device);
         let scale = self.policy.config.return_scale as f32;

@@ -34,11 +34,23 @@ impl Span {
 
     /// At most `most` transitions from `i` on, within its episode; time is that of the episode.
     pub fn from(t: &Trajectories, i: usize, most: usize) -> Self {
-        let episode = &t.episodes()[t.episode_of(i)];
+        Self::along(t, i, 0, most)
+    }
+
+    /// The same within its trajectory: `trajectory` transitions that follow a multiple of as many, whatever
+    /// episodes they are of; the episode if that is 0.
+    pub fn along(t: &Trajectories, i: usize, trajectory: usize, most: usize) -> Self {
+        let (start, end) = match trajectory {
+            0 => {
+                let episode = &t.episodes()[t.episode_of(i)];
+                (episode.start, episode.start + episode.len)
+            }
+            n => (i - i % n, (i - i % n).saturating_add(n).min(t.len())),
+        };
         Self {
             start: i,
-            len: most.min(episode.start + episode.len - i),
-            time: i - episode.start,
+            len: most.min(end - i),
+            time: i - start,
         }
     }
 
@@ -341,5 +353,47 @@ impl History {
             state,
             action,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prefbench_oracles::{Columns, Ending, Episode};
+
+    use super::*;
+
+    /// Episodes of 3, 4 and 2 transitions.
+    fn trajectories() -> Trajectories {
+        let episode = |(start, len)| Episode {
+            start,
+            len,
+            ending: Some(Ending::Terminated),
+        };
+        Trajectories::try_from(Columns {
+            obs_dim: 1,
+            act_dim: 1,
+            observations: vec![0.0; 9 + 3],
+            actions: vec![0.0; 9],
+            rewards: vec![0.0; 9],
+            episodes: [(0, 3), (3, 4), (7, 2)].map(episode).to_vec(),
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn windows_end_with_their_trajectory() {
+        let t = trajectories();
+        let at = |i, trajectory, most| {
+            let span = Span::along(&t, i, trajectory, most);
+            (span.start, span.len, span.time)
+        };
+        assert_eq!(at(4, 0, 10), (4, 3, 1));
+        assert_eq!(at(4, 0, 2), (4, 2, 1));
+        // Trajectories of 5 transitions, over the ends of episodes; the last has 4.
+        assert_eq!(at(2, 5, 10), (2, 3, 2));
+        assert_eq!(at(2, 5, 2), (2, 2, 2));
+        assert_eq!(at(5, 5, 10), (5, 4, 0));
+        assert_eq!(at(8, 100, 10), (8, 1, 8));
+        assert_eq!(Span::from(&t, 4, 10), Span::along(&t, 4, 0, 10));
     }
 }
