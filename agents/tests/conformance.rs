@@ -247,6 +247,7 @@ fn numbers_out_of_range_are_refused_by_name() {
         "/warmup",
         "/average_from",
         "/replay_batch",
+        "/trajectory",
     ];
     for algorithm in ALGORITHMS {
         let (settings, mut paths) = (small(algorithm), Vec::new());
