@@ -80,14 +80,16 @@ def import_run(folder, args):
             values["progress/steps_per_second"] = note["steps_per_second"]
     done = read(folder / "done.json")
 
-    group = [config["task"], config["algorithm"], config["teacher"] or "none", config["tier"]]
+    dataset, labels = config.get("dataset") or {}, config.get("labels") or {}
+    teacher = config["teacher"] or labels.get("answers") or "none"
+    group = [config["task"], dataset.get("name"), config["algorithm"], teacher, config["tier"]]
     # Written aside and moved when complete: an import that is cut off leaves nothing behind.
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="import-") as aside:
         with wandb.init(
             id=key,
             name=folder.name,
             project=args.project,
-            group="-".join(group),
+            group="-".join(filter(None, group)),
             config=config,
             dir=aside,
             settings=wandb.Settings(x_disable_stats=True, x_disable_meta=True, console="off", disable_git=True),

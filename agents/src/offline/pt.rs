@@ -7,8 +7,8 @@
 //!
 //! 1. the [`PreferenceModel`], causal, on pairs of whole segments, whose time counts from 1;
 //! 2. IQL ([`super::iql`]) for the rest of the run's steps, on r̂ of the last step of the window that ends
-//!    there, as long as a segment or as its episode allows. As in [`super::mr`], rewards are scaled by 1000
-//!    over the range of the episodes' learned returns and `reward_offset` is added.
+//!    there, as long as a segment or as its episode allows. As in [`super::mr`], rewards are scaled by the
+//!    longest episode's steps over the range of the episodes' learned returns and `reward_offset` is added.
 //!
 //! Deviations: the preference attention layer is on by default, as in the paper (the code's command leaves it
 //! out); where rewards are not scaled by returns, they are brought to deviation 1 (`unit_rewards`; the code knows

@@ -53,7 +53,7 @@ fn read_from<R: Read + Seek>(mut npz: Npz<R>) -> Result<Dataset, DatasetError> {
     };
     let read = segments(&mut npz, &[""])?;
     let scores = one_each(&mut npz, key, read.count)?;
-    let source = format!("CPL, {}", npz.file().display());
+    let source = format!("CPL, {}{}", npz.file().display(), read.note());
     let half = read.count / 2;
     let labels = (0..half).map(|i| match (scores[i], scores[i + half]) {
         (left, right) if left < right => Label::Right,
@@ -77,6 +77,7 @@ const META_WORLD_ACTION: usize = 4;
 /// Segments of equal length, an episode each.
 pub(super) struct Segments {
     trajectories: Trajectories,
+    trimmed: bool,
     true_rewards: bool,
     /// How many.
     pub count: usize,
@@ -187,6 +188,7 @@ pub(super) fn segments<R: Read + Seek>(
     })?;
     Ok(Segments {
         trajectories,
+        trimmed,
         true_rewards,
         count: episodes,
         len,
@@ -272,6 +274,14 @@ pub(super) fn one_each<R: Read + Seek>(
 }
 
 impl Segments {
+    /// What a dataset's source says of them, if anything.
+    pub fn note(&self) -> &'static str {
+        match self.trimmed {
+            true => "; the hand of the step before, which the file leaves out, put back",
+            false => "",
+        }
+    }
+
     /// The dataset with these labels: label i is of segment i and the one half of all later.
     pub fn into_dataset(self, source: String, labels: Vec<Label>, teacher: &str) -> Dataset {
         let half = self.count / 2;

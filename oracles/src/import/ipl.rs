@@ -56,6 +56,6 @@ fn read_from<R: Read + Seek>(mut npz: Npz<R>) -> Result<Dataset, DatasetError> {
         name if name.contains("script") => "scripted",
         _ => "unknown",
     };
-    let source = format!("IPL, {}", npz.file().display());
+    let source = format!("IPL, {}{}", npz.file().display(), read.note());
     Ok(read.into_dataset(source, labels, teacher))
 }

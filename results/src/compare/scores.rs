@@ -236,12 +236,8 @@ pub(super) fn score(
 
 /// Refuses what is called alike and is not: another version, horizon or goal.
 fn same_task(task: &str, groups: &[&Group<'_>]) -> Result<(), Error> {
-    for key in ["task_version", "horizon", "hide_goal", "dataset.hash"] {
-        let path = format!("/{}", key.replace('.', "/"));
-        let value = |group: &&Group<'_>| {
-            let config = &group.runs[0].info.config;
-            config.pointer(&path).map(Value::to_string)
-        };
+    for key in ["task_version", "horizon", "hide_goal"] {
+        let value = |group: &&Group<'_>| group.runs[0].info.config.get(key).map(Value::to_string);
         let values: BTreeSet<Option<String>> = groups.iter().map(value).collect();
         if values.len() > 1 {
             let values = values.into_iter();
