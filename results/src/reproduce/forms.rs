@@ -290,13 +290,17 @@ impl Reproduction {
         let mut rows = Vec::new();
         let (mut theirs, mut ours) = (Vec::new(), Vec::new());
         for (style, tested) in self.claims.iter().enumerate() {
+            // The verdict is the claim's: of several pairs, one may have decided it.
+            let verdict = match tested.pairs.len() {
+                1 => tested.verdict.name().to_owned(),
+                pairs => format!("claim of {pairs}: {}", tested.verdict.name()),
+            };
             for pair in &tested.pairs {
                 let Some(estimate) = pair.ours else { continue };
                 rows.push(Row {
                     label: self.name(pair),
                     note: format!(
-                        "{}, {} task{}",
-                        tested.verdict.name(),
+                        "{verdict}, {} task{}",
                         pair.tasks.len(),
                         if pair.tasks.len() == 1 { "" } else { "s" }
                     ),
