@@ -228,12 +228,18 @@ fn ours(
     if let [_, others @ ..] = &found[..]
         && !others.is_empty()
     {
-        let others: Vec<String> = others.iter().map(|g| clean(&g.label())).collect();
+        // Where the paper's table names no dataset, they may be of several.
+        let datasets = others.iter().any(|other| other.task != taken.task);
+        let named = |group: &Group<'_>| match datasets {
+            true => clean(&format!("{} on {}", group.label(), group.task)),
+            false => clean(&group.label()),
+        };
+        let others: Vec<String> = others.iter().map(|other| named(other)).collect();
         notes.push(format!(
             "{} on {}: of several configurations the one with most runs stands here, {}; not {}.",
             method.name,
             task.name,
-            clean(&taken.label()),
+            named(taken),
             others.join(", nor ")
         ));
     }

@@ -339,3 +339,34 @@ fn the_order_of_runs_does_not_matter() -> Result<(), Error> {
     );
     Ok(())
 }
+
+/// A dataset is a task of its own, whatever answers about it its runs learn from: their `hash` knows the answers too.
+#[test]
+fn methods_are_compared_by_dataset_whichever_answers_they_have() -> Result<(), Error> {
+    let offline = |algorithm, dataset: &str, answers: &str, seed| {
+        let mut config = config("hopper", algorithm, None, seed);
+        let hash = format!("{dataset}{answers}");
+        config["dataset"] = json!({ "name": dataset, "hash": hash });
+        config["labels"] = json!({ "answers": answers });
+        finished(config, vec![eval(1, &[10.0 + seed as f64])])
+    };
+    let seeds =
+        |algorithm, dataset, answers| [0, 1, 2].map(|s| offline(algorithm, dataset, answers, s));
+    let runs = [
+        seeds("bc", "medium", ""),
+        seeds("bc", "expert", ""),
+        seeds("cpl", "medium", "human"),
+        seeds("cpl", "expert", "human"),
+    ];
+    let c = compare(&runs.concat(), &options())?;
+    let tasks: Vec<&str> = c.tasks.iter().map(|task| &*task.task).collect();
+    assert_eq!(tasks, ["hopper expert", "hopper medium"]);
+    let methods: Vec<&str> = c.methods.iter().map(|method| &*method.name).collect();
+    assert_eq!(methods, ["bc", "cpl · human"]);
+    assert!(
+        c.tasks
+            .iter()
+            .all(|task| task.cells.iter().all(Option::is_some))
+    );
+    Ok(())
+}
