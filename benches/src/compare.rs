@@ -1,6 +1,5 @@
 //! `prefbench compare`: methods set side by side over tasks and seeds.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,7 +7,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use prefbench_agents::Tier;
 use prefbench_results::compare::{CompareOptions, Comparison};
-use prefbench_results::{FinishedRun, RunInfo, Unfinished, Why};
+use prefbench_results::{FinishedRun, RunInfo, Unfinished, Why, each_once};
 
 use crate::show::{self, MetricArg};
 use crate::sweep::record::Record;
@@ -86,26 +85,13 @@ pub fn after_sweep(folder: &Path) -> Result<()> {
 /// The runs of several folders, each once, and the cells that their sweeps planned but nobody began.
 pub fn all(folders: &[PathBuf]) -> Result<(Vec<FinishedRun>, Vec<Unfinished>)> {
     let (mut finished, mut unfinished) = (Vec::new(), Vec::new());
-    let mut seen: BTreeMap<String, PathBuf> = BTreeMap::new();
     for folder in folders {
         let (more, rest) = show::scan(folder)?;
+        finished.extend(more);
         unfinished.extend(rest);
-        for run in more {
-            match seen.get(&run.key.full()) {
-                Some(first) => unfinished.push(Unfinished {
-                    why: Why::DuplicateOf(first.clone()),
-                    info: Some(run.info),
-                    dir: run.dir,
-                }),
-                None => {
-                    seen.insert(run.key.full(), run.dir.clone());
-                    finished.push(run);
-                }
-            }
-        }
         unfinished.extend(waiting(folder)?);
     }
-    Ok((finished, unfinished))
+    Ok(each_once(finished, unfinished))
 }
 
 fn waiting(folder: &Path) -> Result<Vec<Unfinished>> {

@@ -100,9 +100,17 @@ impl RunConfig {
             ("teacher", flags.teacher.as_ref().map(|v| json!(v))),
         ];
         for (key, value) in flagged {
-            if let Some(value) = value {
-                given[key] = value;
+            let Some(value) = value else { continue };
+            let set = flags
+                .set
+                .iter()
+                .any(|pair| pair.split('=').next().map(str::trim) == Some(key));
+            if set && given.get(key) != Some(&value) {
+                bail!(
+                    "`--set {key}=…` has no effect: {key} is {value} by what is asked for otherwise; say it there"
+                );
             }
+            given[key] = value;
         }
         let named = |key: &str| match given.get(key) {
             Some(Value::String(name)) => Ok(Some(name.clone())),

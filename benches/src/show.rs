@@ -105,7 +105,14 @@ pub fn plot(args: &PlotArgs) -> Result<ExitCode> {
         AxisArg::Feedback => X::Feedback,
     };
     let out = args.out.clone().unwrap_or_else(|| args.runs.join("plots"));
-    draw(&finished, &metrics, x, &out)?;
+    if draw(&finished, &metrics, x, &out)? == 0 {
+        let names: Vec<&str> = metrics.iter().map(|metric| metric.name()).collect();
+        bail!(
+            "there is nothing to draw: no finished run in {} has a score ({})",
+            args.runs.display(),
+            names.join(", ")
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -121,7 +128,8 @@ pub fn summary(runs: &Path) -> Result<()> {
         &[Metric::Return, Metric::Success],
         X::Steps,
         &runs.join("plots"),
-    )
+    )?;
+    Ok(())
 }
 
 /// The runs of tasks on which some run ever succeeded; on others a success rate says nothing.
@@ -145,8 +153,9 @@ fn with_reference(finished: &[FinishedRun]) -> Vec<FinishedRun> {
     finished.iter().filter(known).cloned().collect()
 }
 
-fn draw(finished: &[FinishedRun], metrics: &[Metric], x: X, out: &Path) -> Result<()> {
-    fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+/// How many figures were drawn.
+fn draw(finished: &[FinishedRun], metrics: &[Metric], x: X, out: &Path) -> Result<usize> {
+    let mut drawn = 0;
     for &metric in metrics {
         let options = PlotOptions {
             x,
@@ -159,10 +168,12 @@ fn draw(finished: &[FinishedRun], metrics: &[Metric], x: X, out: &Path) -> Resul
             Metric::Normalised => with_reference(finished),
         };
         for figure in learning_curves(&runs, &options)? {
+            fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
             write(&figure, out)?;
+            drawn += 1;
         }
     }
-    Ok(())
+    Ok(drawn)
 }
 
 /// Writes a figure's two files and prints their paths.

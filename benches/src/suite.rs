@@ -104,10 +104,10 @@ pub fn suite(args: &SuiteArgs) -> Result<ExitCode> {
         .find(|suite| suite.id == name)
         .ok_or_else(|| {
             let near = nearest(name, ids());
-            let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            let near = near.map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
             let all: Vec<&str> = ids().collect();
             anyhow!(
-                "no suite is called `{name}`{near} known: {}",
+                "no suite is called `{name}`{near}; known: {}",
                 all.join(", ")
             )
         })?;

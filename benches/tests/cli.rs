@@ -399,6 +399,10 @@ fn bad_input_gets_one_clear_error_and_writes_nothing() {
             &["fast", "full"],
         ),
         (
+            &["suite", "quick", "--set", "seed=9"],
+            &["seed", "no effect"],
+        ),
+        (
             &[
                 "run",
                 "reach",

@@ -115,16 +115,16 @@ impl Claim {
         let Some(holder) = read(&path)? else {
             return Ok(None);
         };
-        let alive = if holder.host == host() && Path::new("/proc/self").exists() {
-            Path::new("/proc").join(holder.pid.to_string()).exists()
-        } else {
-            fs::metadata(&path)
-                .and_then(|meta| meta.modified())
-                .map_err(Error::io("read", &path))?
-                .elapsed()
-                .is_ok_and(|age| age < STALE)
-        };
-        Ok(alive.then_some(holder))
+        // Another process may have the number of one that died; only a holder touches its file.
+        let fresh = fs::metadata(&path)
+            .and_then(|meta| meta.modified())
+            .map_err(Error::io("read", &path))?
+            .elapsed()
+            .is_ok_and(|age| age < STALE);
+        let ended = holder.host == host()
+            && Path::new("/proc/self").exists()
+            && !Path::new("/proc").join(holder.pid.to_string()).exists();
+        Ok((fresh && !ended).then_some(holder))
     }
 
     /// Fails if another process has taken the folder over.
@@ -229,6 +229,28 @@ mod tests {
         let claim = Claim::take(dir.path()).unwrap();
         claim.check().unwrap();
         assert_eq!(Claim::holder(dir.path()).unwrap().unwrap(), claim.holder);
+    }
+
+    #[test]
+    fn a_number_that_another_process_has_by_now_is_no_sign_of_life() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Claim::take(dir.path()).unwrap());
+        let path = dir.path().join(LOCK);
+        let mut file = File::create(&path).unwrap();
+        let (host, pid) = (host(), std::process::id());
+        write(
+            &mut file,
+            &path,
+            &Holder {
+                host,
+                pid,
+                since: 0,
+            },
+        )
+        .unwrap();
+        assert!(Claim::holder(dir.path()).unwrap().is_some());
+        file.set_modified(SystemTime::now() - STALE * 2).unwrap();
+        assert_eq!(Claim::holder(dir.path()).unwrap(), None);
     }
 
     #[test]

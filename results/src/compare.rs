@@ -11,8 +11,8 @@
 //!   every method has. Whatever is left out is named in the [notes](Comparison::notes).
 //! - Tiers are never merged: runs of several are refused unless [`CompareOptions::tier`] names one.
 //!   So are different versions of a task, and unequal seeds unless they are asked for.
-//! - A run that failed by its own doing counts as the worst score if asked for: 0, or for returns
-//!   as they are the lowest score of any run on the task. Otherwise it is listed with the
+//! - A run that failed by its own doing counts as the worst score if asked for: the lowest of any run
+//!   on the task, and 0 at most where scores are on a scale. Otherwise it is listed with the
 //!   unfinished and the damaged, which are never counted.
 
 mod curves;

@@ -115,6 +115,15 @@ impl RunInfo {
         }
     }
 
+    /// The hash of the episodes that are learned from. `None` without a dataset, and where answers of the
+    /// dataset's own are learned from too, so that its hash is of both.
+    #[must_use]
+    pub fn episodes(&self) -> Option<&str> {
+        let at = |path| self.config.pointer(path).and_then(Value::as_str);
+        let of_both = at("/labels/answers").is_some_and(|name| !name.is_empty());
+        at("/dataset/hash").filter(|_| !of_both)
+    }
+
     /// Reads the facts from a resolved configuration.
     ///
     /// # Errors

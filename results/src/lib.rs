@@ -50,4 +50,4 @@ pub use key::{RunInfo, RunKey, canonical_json};
 pub use merge::{Merged, merge};
 pub use progress::{Progress, Standing};
 pub use run::{Failure, Run, Status};
-pub use store::{FinishedRun, Store, Unfinished, Why};
+pub use store::{FinishedRun, Store, Unfinished, Why, each_once};

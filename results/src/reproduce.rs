@@ -3,7 +3,7 @@
 //!
 //! - Ours are the finished runs of one tier whose task, algorithm, teacher, dataset and settings are
 //!   those that the [`Paper`] names; never runs of several configurations in one cell. A run's score
-//!   is that of its last evaluation; a run that failed by its own doing counts as 0.
+//!   is that of its last evaluation; a run that failed by its own doing counts as the task's lowest, 0 at most.
 //! - Success rates are compared as they are, returns on the scale from our own random policy, 0,
 //!   to our own expert, 100 (the [reference](mod@crate::reference) scores), as D4RL does with its.
 //! - Rankings are compared per task by Kendall's tau-b, and over tasks by a permutation test.
@@ -18,7 +18,7 @@ mod claims;
 mod forms;
 mod sheets;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -155,8 +155,8 @@ impl Reproduction {
     ) -> Self {
         let failed: Vec<FinishedRun> = unfinished.iter().filter_map(Unfinished::failed).collect();
         let of_tier = |run: &&FinishedRun| run.info.tier == options.tier;
-        let groups = group(finished.iter().chain(&failed).filter(of_tier));
-        let mut notes = Vec::new();
+        let mut groups = group(finished.iter().chain(&failed).filter(of_tier));
+        let mut notes = one_dataset_a_name(&mut groups);
         let mut cell = |task: &Task, method: &Method| Cell {
             theirs: task.cells.get(&method.name).map(|figures| Published {
                 mean: figures[0],
@@ -255,10 +255,16 @@ fn ours(
         }
         (wanted, _) => wanted,
     };
-    let score = |run: &&FinishedRun| match run.evals.last() {
-        Some(last) => metric.of(last, reference),
-        None if metric == Metric::Return => None,
-        None => Some(0.0),
+    let last = |run: &FinishedRun| metric.of(run.evals.last()?, reference);
+    let on_task = groups.iter().filter(|group| group.task == taken.task);
+    let worst = metric.worst(
+        on_task
+            .flat_map(|group| &group.runs)
+            .filter_map(|run| last(run)),
+    );
+    let score = |run: &&FinishedRun| match run.evals.is_empty() {
+        true => worst.filter(|_| metric != Metric::Return),
+        false => last(run),
     };
     let scores: Vec<f64> = taken.runs.iter().filter_map(score).collect();
     let failed = taken.runs.iter().filter(|run| run.evals.is_empty()).count();
@@ -288,6 +294,36 @@ fn ours(
         metric,
         commits,
     })
+}
+
+/// Of several datasets of one name keeps the runs on the one with most of them, and says so.
+fn one_dataset_a_name(groups: &mut Vec<Group<'_>>) -> Vec<String> {
+    let mut runs = BTreeMap::<String, BTreeMap<&str, usize>>::new();
+    for group in &*groups {
+        if let Some(episodes) = group.runs[0].info.episodes() {
+            let of_name = runs.entry(group.task.to_string()).or_default();
+            *of_name.entry(episodes).or_default() += group.runs.len();
+        }
+    }
+    runs.retain(|_, datasets| datasets.len() > 1);
+    let mut notes = Vec::new();
+    for (task, datasets) in runs {
+        let Some((&kept, _)) = datasets.iter().max_by_key(|(_, runs)| **runs) else {
+            continue;
+        };
+        let other = |group: &Group<'_>| {
+            group.task == task
+                && group.runs[0]
+                    .info
+                    .episodes()
+                    .is_some_and(|hash| hash != kept)
+        };
+        groups.retain(|group| !other(group));
+        notes.push(clean(&format!(
+            "{task}: of several datasets of this name the one with most runs stands here, whose hash is {kept}."
+        )));
+    }
+    notes
 }
 
 /// A setting as [`settings`] spells it.

@@ -211,6 +211,7 @@ pub(crate) fn latex(text: &str) -> String {
             '±' => out += "$\\pm$",
             '†' => out += "\\textdagger{}",
             '‡' => out += "\\textdaggerdbl{}",
+            '§' => out += "\\S{}",
             '…' => out += "\\ldots{}",
             c => out.push(if c.is_ascii() { c } else { '?' }),
         }

@@ -17,7 +17,7 @@ use crate::paper::Paper;
 use crate::reproduce::{Options, Reproduction, Verdict};
 use crate::sheet::markdown;
 use crate::table::{Grid, Table, TableOptions, text};
-use crate::{Error, Store};
+use crate::{Error, Store, each_once};
 
 /// One sweep.
 struct Sweep {
@@ -94,8 +94,7 @@ impl Site {
             finished.extend(more);
             unfinished.extend(rest);
         }
-        let mut seen = BTreeMap::new();
-        finished.retain(|run| seen.insert(run.key.full(), ()).is_none());
+        let (finished, unfinished) = each_once(finished, unfinished);
         let options = Options::of_tier(tier);
         let reproduction = |id| {
             let paper = Paper::find(id)?;

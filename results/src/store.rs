@@ -184,24 +184,10 @@ impl Store {
         }
         dirs.sort_unstable();
 
-        let (mut finished, mut unfinished) = (Vec::<FinishedRun>::new(), Vec::new());
-        let mut seen: BTreeMap<String, PathBuf> = BTreeMap::new();
+        let (mut finished, mut unfinished) = (Vec::new(), Vec::new());
         for (dir, found) in read_all(dirs) {
             match found {
-                Ok(Found::Finished(run)) => match seen.get(&run.key.full()) {
-                    Some(first) => {
-                        let why = Why::DuplicateOf(first.clone());
-                        unfinished.push(Unfinished {
-                            dir,
-                            info: Some(run.info),
-                            why,
-                        });
-                    }
-                    None => {
-                        seen.insert(run.key.full(), dir);
-                        finished.push(*run);
-                    }
-                },
+                Ok(Found::Finished(run)) => finished.push(*run),
                 Ok(Found::Unfinished(run)) => unfinished.push(run),
                 Ok(Found::NotARun) => {}
                 Err(flawed) => {
@@ -214,8 +200,46 @@ impl Store {
                 }
             }
         }
-        Ok((finished, unfinished))
+        Ok(each_once(finished, unfinished))
     }
+}
+
+/// Runs read from several folders, each counted once: of the copies of a run a finished one, or else the
+/// first that failed. The other ones of these are [`Why::DuplicateOf`] it.
+#[must_use]
+pub fn each_once(
+    finished: Vec<FinishedRun>,
+    unfinished: Vec<Unfinished>,
+) -> (Vec<FinishedRun>, Vec<Unfinished>) {
+    let mut seen: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let mut copy_of = |key: RunKey, dir: &Path| match seen.get(&key.full()) {
+        Some(first) => Some(Why::DuplicateOf(first.clone())),
+        None => {
+            seen.insert(key.full(), dir.to_path_buf());
+            None
+        }
+    };
+    let (mut counted, mut rest) = (Vec::new(), Vec::new());
+    for run in finished {
+        match copy_of(run.key, &run.dir) {
+            None => counted.push(run),
+            Some(why) => rest.push(Unfinished {
+                dir: run.dir,
+                info: Some(run.info),
+                why,
+            }),
+        }
+    }
+    for mut run in unfinished {
+        if let Some(failed) = run.failed()
+            && let Some(why) = copy_of(failed.key, &run.dir)
+        {
+            run.why = why;
+        }
+        rest.push(run);
+    }
+    rest.sort_by(|a, b| a.dir.cmp(&b.dir));
+    (counted, rest)
 }
 
 /// Half a copy, or nothing of ours.

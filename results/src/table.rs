@@ -40,6 +40,16 @@ impl Metric {
         }
     }
 
+    /// What a run that failed counts as among these scores of its task: the lowest of them, and 0 at most
+    /// where 0 is nothing learned. `None` for returns if there are none.
+    #[must_use]
+    pub fn worst(self, scores: impl Iterator<Item = f64>) -> Option<f64> {
+        match self {
+            Self::Return => scores.min_by(f64::total_cmp),
+            Self::Success | Self::Normalised => Some(scores.fold(0.0, f64::min)),
+        }
+    }
+
     /// Its name in tables and files.
     #[must_use]
     pub fn name(self) -> &'static str {

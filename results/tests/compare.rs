@@ -249,6 +249,13 @@ fn failed_runs_are_the_worst_if_they_count() -> Result<(), Error> {
         .chain(worst("sac"))
         .fold(f64::INFINITY, f64::min);
     assert_eq!(worst("sac").last(), Some(lowest));
+
+    // Below a random policy is worse than 0, above it no worst score.
+    let worst = |scores: [f64; 2]| Metric::Normalised.worst(scores.into_iter());
+    assert_eq!(
+        (worst([5.0, -3.0]), worst([5.0, 7.0])),
+        (Some(-3.0), Some(0.0))
+    );
     Ok(())
 }
 
@@ -361,6 +368,17 @@ fn methods_are_compared_by_dataset_whichever_answers_they_have() -> Result<(), E
     let c = compare(&runs.concat(), &options())?;
     let tasks: Vec<&str> = c.tasks.iter().map(|task| &*task.task).collect();
     assert_eq!(tasks, ["hopper expert", "hopper medium"]);
+    // Episodes of another hash are another dataset, whatever it is called.
+    let other = [0, 1, 2].map(|seed| {
+        let mut run = offline("sft", "medium", "", seed);
+        run.info.config["dataset"]["hash"] = json!("other");
+        run
+    });
+    let told = refusal(&[&runs.concat()[..], &other].concat(), &options());
+    assert!(
+        told.contains("hopper medium") && told.contains("dataset.hash"),
+        "{told}"
+    );
     let methods: Vec<&str> = c.methods.iter().map(|method| &*method.name).collect();
     assert_eq!(methods, ["bc", "cpl · human"]);
     assert!(

@@ -144,6 +144,45 @@ fn claims_come_out_as_the_runs_say() -> Result<(), Error> {
     Ok(())
 }
 
+/// What a paper says on average is not tested by those of its tasks where its own figures say otherwise.
+#[test]
+fn a_part_of_a_claim_counts_if_the_paper_shows_it_there() -> Result<(), Error> {
+    let walkers = |run: &FinishedRun| run.info.task == "walker-walk";
+    let part: Vec<FinishedRun> = runs().into_iter().filter(walkers).collect();
+    let verdict = |text: &str| -> Result<Verdict, Error> {
+        let r = Reproduction::new(paper(text)?, &part, &[], &options());
+        assert_eq!(
+            (r.claims[0].pairs[0].tasks.len(), r.claims[0].pairs[0].about),
+            (1, 3)
+        );
+        Ok(r.claims[0].verdict)
+    };
+    assert_eq!(verdict(PAPER)?, Verdict::Holds);
+    let otherwise = PAPER.replace("Best = [700.0]", "Best = [390.0]");
+    assert_eq!(verdict(&otherwise)?, Verdict::Untested);
+    Ok(())
+}
+
+#[test]
+fn of_datasets_of_one_name_one_stands() -> Result<(), Error> {
+    let on = |hash: &str, algorithm: &str, seed| {
+        let mut run = run("reach", algorithm, seed, 500.0);
+        run.info.config["dataset"] = json!({ "name": "mixed", "hash": hash });
+        run.key = RunKey::of(&run.info.config);
+        run
+    };
+    let mut runs: Vec<FinishedRun> = (0..3).map(|seed| on("a", "pebble", seed)).collect();
+    runs.extend((0..2).map(|seed| on("b", "surf", seed)));
+    let r = Reproduction::new(paper(PAPER)?, &runs, &[], &options());
+    assert!(r.cells[1][0].ours.is_some() && r.cells[1][1].ours.is_none());
+    assert!(
+        r.notes[0].contains("reach mixed") && r.notes[0].ends_with("hash is a."),
+        "{:?}",
+        r.notes
+    );
+    Ok(())
+}
+
 /// Three runs, two of which failed, are three scores; two runs cannot show anything at 0.05.
 #[test]
 fn failed_runs_are_the_worst_and_few_runs_have_no_power() -> Result<(), Error> {

@@ -7,7 +7,9 @@ use std::error::Error as _;
 use std::fs;
 use std::path::Path;
 
-use prefbench_results::{Error, RunKey, Status, Store, Why};
+use prefbench_results::{
+    Error, Failure, FinishedRun, RunKey, Status, Store, Unfinished, Why, each_once,
+};
 use serde_json::{Value, json};
 use stored::{NAME, Outcome, contents, evals, open, oracle, save};
 use synthetic::{config, eval};
@@ -427,5 +429,26 @@ fn scanning_lists_what_it_leaves_out() -> Outcome {
     );
     assert_eq!(why[3..], [&Why::DuplicateOf(dir(0))]);
     assert!(Store::scan(&root.path().join("nowhere")).is_err());
+
+    // Of a run's copies in several folders the one that finished counts, or else one that failed.
+    let copy = |dir: &str, run: &FinishedRun| Unfinished {
+        dir: dir.into(),
+        info: Some(run.info.clone()),
+        why: Why::Failed(Failure {
+            step: 7,
+            reason: "the loss is NaN".into(),
+        }),
+    };
+    let copies = vec![
+        copy("b", &finished[0]),
+        copy("c", &finished[1]),
+        copy("d", &finished[1]),
+    ];
+    let (counted, rest) = each_once(vec![finished[0].clone()], copies);
+    assert_eq!(counted, [finished[0].clone()]);
+    let why: Vec<&Why> = rest.iter().map(|run| &run.why).collect();
+    assert_eq!(why[0], &Why::DuplicateOf(counted[0].dir.clone()));
+    assert!(matches!(why[1], Why::Failed(_)));
+    assert_eq!(why[2], &Why::DuplicateOf("c".into()));
     Ok(())
 }

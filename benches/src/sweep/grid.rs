@@ -155,6 +155,21 @@ impl Block {
             );
         }
         let variants = combinations(&self.vary, "vary")?;
+        // What has a key of its own here would be written over.
+        for (key, own, given) in [
+            ("task", "tasks", true),
+            ("algorithm", "algorithms", true),
+            ("seed", "seeds", true),
+            ("teacher", "teachers", self.teachers.is_some()),
+            ("tier", "tier", self.tier.is_some()),
+            ("device", "device", self.device.is_some()),
+        ] {
+            let mut settings = [("set", &self.set), ("vary", &self.vary)].into_iter();
+            let lost = settings.find(|(_, settings)| given && settings.contains_key(key));
+            if let Some((place, _)) = lost {
+                bail!("`{place}.{key}` has no effect beside `{own}`; say it there");
+            }
+        }
         let mut cells = Vec::new();
         for &seed in &seeds.0 {
             for task in tasks {
@@ -339,6 +354,10 @@ mod tests {
                 "no effect",
             ),
             (&format!("{sac}seeds = 0\nset.stepps = 3"), "`steps`"),
+            (
+                &format!("{sac}seeds = 0\nset.seed = 3"),
+                "`set.seed` has no effect",
+            ),
             (&format!("{sac}seeds = 0\nvary.steps = 3"), "vary.steps"),
             (&format!("{sac}seeds = 0\ntier = 'quick'"), "quick"),
             (

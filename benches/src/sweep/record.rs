@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use prefbench_results::write_file;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,25 @@ struct Header {
     name: String,
     version: String,
     commit: String,
+}
+
+impl Header {
+    /// Another release may read these cells, but not run them: its defaults and results are its own.
+    fn own(self, path: &Path) -> Result<Self> {
+        match self.version == env!("CARGO_PKG_VERSION") {
+            true => Ok(self),
+            false => Err(self.foreign(path)),
+        }
+    }
+
+    fn foreign(&self, path: &Path) -> anyhow::Error {
+        let own = env!("CARGO_PKG_VERSION");
+        anyhow!(
+            "{} was planned by prefbench {}, this is {own}; go on with that release, or give the sweep another folder",
+            path.display(),
+            self.version
+        )
+    }
 }
 
 /// A folder's sweep.
@@ -60,7 +79,7 @@ impl Record {
     pub fn cell(out: &Path, index: usize) -> Result<RunConfig> {
         let path = out.join(FILE);
         let mut lines = lines(&path)?;
-        header(&path, lines.next())?;
+        header(&path, lines.next())?.own(&path)?;
         match lines.nth(index) {
             Some(text) => {
                 let config = cell(&path, index + 2, &text?)?;
@@ -79,6 +98,8 @@ impl Record {
     pub fn update(out: &Path, name: &str, cells: Vec<RunConfig>, add: bool) -> Result<Self> {
         let mut all = Vec::new();
         if let Some(old) = Self::read(out)? {
+            let path = out.join(FILE);
+            header(&path, lines(&path)?.next())?.own(&path)?;
             let wanted: BTreeSet<String> = folders(&cells)?;
             let has: BTreeSet<String> = folders(&old.cells)?;
             let missing = has.difference(&wanted).count();
@@ -148,13 +169,8 @@ fn header(path: &Path, line: Option<std::io::Result<String>>) -> Result<Header> 
             path.display()
         )
     })?;
-    let own = env!("CARGO_PKG_VERSION");
-    if header.format != FORMAT || header.version != own {
-        bail!(
-            "{} was planned by prefbench {}, this is {own}; go on with that release, or give the sweep another folder",
-            path.display(),
-            header.version
-        );
+    if header.format != FORMAT {
+        return Err(header.foreign(path));
     }
     Ok(header)
 }

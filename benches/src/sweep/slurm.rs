@@ -25,14 +25,15 @@ const LARGEST_ARRAY: usize = 1000;
 #[derive(Args)]
 pub struct SlurmArgs {
     /// Submit the cells to Slurm, as a job array, instead of running them here
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["plan", "gpus", "stack_seeds"])]
     pub slurm: bool,
     /// With --slurm: options for sbatch, e.g. --sbatch="--partition=cpu --time=2:00:00"
     #[arg(
         long,
         value_name = "OPTIONS",
         allow_hyphen_values = true,
-        default_value = ""
+        default_value = "",
+        requires = "slurm"
     )]
     sbatch: String,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CompareOptions, Comparison, side_by_side};
+use super::{CompareOptions, Comparison, Score, side_by_side};
 use crate::group::Group;
 use crate::plot::curve::{carried_forward, log};
 use crate::plot::{Line, PlotOptions, X};
@@ -12,8 +12,8 @@ use crate::table::text::clean;
 /// Points along the axis, but for the first.
 const POINTS: u64 = 20;
 
-/// By task and run, the scores by position; `None` for a run that failed.
-type Logs = Vec<Vec<Option<BTreeMap<u64, f64>>>>;
+/// By task and run, the scores by position; for a run that failed the worst score.
+type Logs = Vec<Vec<Result<BTreeMap<u64, f64>, f64>>>;
 
 /// A line for each method: the IQM over the scaled tasks. By steps a position is the share of the
 /// most steps that any run made on the task, and a line ends with its method's shortest runs. By
@@ -103,10 +103,13 @@ fn logs(
         let runs = group.into_iter().flat_map(|group| &group.runs);
         let scores = task.cells[method].iter().flat_map(|cell| &cell.runs);
         // A run of the group without a score has none here either.
-        let scored: BTreeMap<u64, bool> = scores.map(|run| (run.seed, run.failed)).collect();
+        let scored: BTreeMap<u64, &Score> = scores.map(|run| (run.seed, run)).collect();
         runs.filter_map(|run| {
-            let failed = *scored.get(&run.info.seed)?;
-            Some((!failed).then(|| log(run, &plot)))
+            let score = scored.get(&run.info.seed)?;
+            Some(match score.failed {
+                true => Err(score.score),
+                false => Ok(log(run, &plot)),
+            })
         })
         .collect()
     };
@@ -114,8 +117,11 @@ fn logs(
 }
 
 /// A run's score at a position. One that failed has the worst throughout, as in the aggregates.
-fn at(log: &Option<BTreeMap<u64, f64>>, position: u64, x: X) -> Option<f64> {
-    let Some(log) = log else { return Some(0.0) };
+fn at(log: &Result<BTreeMap<u64, f64>, f64>, position: u64, x: X) -> Option<f64> {
+    let log = match log {
+        Ok(log) => log,
+        Err(worst) => return Some(*worst),
+    };
     let over = log.keys().next_back().is_some_and(|&last| last < position);
     if x == X::Steps && over {
         return None;

@@ -234,11 +234,17 @@ pub(super) fn score(
     })
 }
 
-/// Refuses what is called alike and is not: another version, horizon or goal.
+/// Refuses what is called alike and is not: another version, horizon, goal or dataset.
 fn same_task(task: &str, groups: &[&Group<'_>]) -> Result<(), Error> {
-    for key in ["task_version", "horizon", "hide_goal"] {
-        let value = |group: &&Group<'_>| group.runs[0].info.config.get(key).map(Value::to_string);
-        let values: BTreeSet<Option<String>> = groups.iter().map(value).collect();
+    for key in ["task_version", "horizon", "hide_goal", "dataset.hash"] {
+        let value = |group: &&Group<'_>| {
+            let info = &group.runs[0].info;
+            match key {
+                "dataset.hash" => info.episodes().map(|hash| Some(hash.to_owned())),
+                key => Some(info.config.get(key).map(Value::to_string)),
+            }
+        };
+        let values: BTreeSet<Option<String>> = groups.iter().filter_map(value).collect();
         if values.len() > 1 {
             let values = values.into_iter();
             let values: Vec<String> = values.map(|v| v.unwrap_or("(absent)".into())).collect();
@@ -273,10 +279,7 @@ fn of_task(
         }
     });
     let last = |run: &FinishedRun| metric.of(run.evals.last()?, reference(run));
-    let worst = match metric {
-        Metric::Return => all().filter_map(last).min_by(f64::total_cmp),
-        Metric::Success | Metric::Normalised => Some(0.0),
-    };
+    let worst = metric.worst(all().filter_map(last));
     let score = |run: &&FinishedRun| {
         let failed = runs.failed_at.get(&run.key.full()).copied();
         let end = run.evals.last();

@@ -54,6 +54,8 @@ pub struct Pair {
     pub worse: usize,
     /// Tasks where both have runs of ours on a scale of 0 to 100, by their place in the paper.
     pub tasks: Vec<usize>,
+    /// How many tasks the claim is about.
+    pub about: usize,
     /// Published mean difference on these tasks, in points of 100; without such tasks, on all that
     /// the claim is about. `None` where a figure is missing.
     pub theirs: Option<f64>,
@@ -68,6 +70,15 @@ pub struct Pair {
     pub power: Option<f64>,
     /// The difference that it finds with probability 0.8, in points.
     pub detectable: Option<f64>,
+}
+
+impl Pair {
+    /// Whether ours can speak of the claim: on a part of its tasks only if the paper's own figures show it there.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        let some = !self.tasks.is_empty() && self.tasks.len() < self.about;
+        !some || self.theirs.is_none_or(|points| points > 0.0)
+    }
 }
 
 pub(super) fn test(paper: &Paper, cells: &[Vec<Cell>], options: &Options) -> Vec<Tested> {
@@ -91,7 +102,8 @@ pub(super) fn test(paper: &Paper, cells: &[Vec<Cell>], options: &Options) -> Vec
 /// All must be significant for a claim to hold, so that needs no adjustment; any may contradict it,
 /// so that does.
 fn verdict(pairs: &[Pair]) -> Verdict {
-    let p = |of: fn(&Pair) -> Option<f64>| -> Vec<f64> { pairs.iter().filter_map(of).collect() };
+    let counted = || pairs.iter().filter(|pair| pair.counts());
+    let p = |of: fn(&Pair) -> Option<f64>| -> Vec<f64> { counted().filter_map(of).collect() };
     let (against, for_it) = (p(|pair| pair.against), p(|pair| pair.p));
     if holm(&against).iter().any(|&p| p <= LEVEL) {
         Verdict::Contradicted
@@ -154,6 +166,7 @@ fn pair(
     Pair {
         better,
         worse,
+        about: about.len(),
         theirs,
         ours: test.map(|test| Estimate {
             value: test.value,

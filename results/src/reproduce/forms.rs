@@ -277,9 +277,15 @@ impl Reproduction {
         if unread {
             notes.push("‡ Not read in the paper itself: shown as a lead, counted neither in rankings nor in the power of a test.".into());
         }
+        let mut pairs = self.claims.iter().flat_map(|tested| &tested.pairs);
+        if pairs.any(|pair| !pair.counts()) {
+            notes.push("§ On those of the claim's tasks that we have, the paper's own figures do not show it either: this counts neither for nor against it.".into());
+        }
         let failed: usize = ours().map(|o| o.failed).sum();
         if failed > 0 {
-            notes.push(format!("{failed} runs failed (diverged) and count as 0."));
+            notes.push(format!(
+                "{failed} runs failed (diverged) and count as the lowest of their task, 0 at most."
+            ));
         }
         notes.extend(once(&self.notes).into_iter().cloned());
         notes

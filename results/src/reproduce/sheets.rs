@@ -107,7 +107,12 @@ impl Reproduction {
                     first(&said),
                     first(tested.verdict.name()),
                     Entry::plain(self.name(pair)),
-                    Entry::plain(pair.tasks.len().to_string()),
+                    Entry::plain(format!(
+                        "{} of {}{}",
+                        pair.tasks.len(),
+                        pair.about,
+                        if pair.counts() { "" } else { "§" }
+                    )),
                     points(pair.theirs),
                     Entry::of(pair.ours, 1),
                     share(pair.p),
