@@ -160,7 +160,7 @@ pub const ALGORITHMS: &[Algorithm] = &[
         taught: false,
         version: 2,
         defaults: |s| json(&sac::SacOnlineConfig::defaults(s)),
-        check: |v, _, _| Ok(parse::<sac::SacOnlineConfig>(v)?.validate("sac")?),
+        check: |v, _, steps| Ok(parse::<sac::SacOnlineConfig>(v)?.validate("sac", steps)?),
         start: Start::Online(|v, b| on_device!(b.device, build_sac("sac", parse(v)?, b))),
     },
     Algorithm {
@@ -169,7 +169,9 @@ pub const ALGORITHMS: &[Algorithm] = &[
         taught: false,
         version: 1,
         defaults: |s| json(&sac::SacOnlineConfig::unsupervised(s)),
-        check: |v, _, _| Ok(parse::<sac::SacOnlineConfig>(v)?.validate("sac-unsupervised")?),
+        check: |v, _, steps| {
+            Ok(parse::<sac::SacOnlineConfig>(v)?.validate("sac-unsupervised", steps)?)
+        },
         start: Start::Online(|v, b| {
             on_device!(b.device, build_sac("sac-unsupervised", parse(v)?, b))
         }),
@@ -391,7 +393,7 @@ pub enum BuildError {
 }
 
 fn build_sac<A: Compute>(id: &str, config: sac::SacOnlineConfig, b: Build) -> Built {
-    config.validate(id)?;
+    config.validate(id, b.total_steps)?;
     Ok(Box::new(sac::SacOnline::<A>::new(config, b)))
 }
 

@@ -66,6 +66,9 @@ pub struct ConfigError {
     pub must: String,
 }
 
+/// Bound of settings that have none by their nature: what is larger is a slip, and soon infinite.
+pub(crate) const LARGEST: f64 = 1e6;
+
 /// Collects the first broken range.
 #[derive(Default)]
 pub struct Checks(Option<ConfigError>);

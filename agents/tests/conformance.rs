@@ -183,7 +183,7 @@ fn defaults_are_valid_for_every_family_and_tier() {
                 };
                 let settings = (algorithm.defaults)(&setup);
                 let what = format!("{} for {family} {tier:?}", algorithm.id);
-                let steps = algorithm.offline().map_or(40_000, |o| (o.steps)(&setup));
+                let steps = algorithm.offline().map_or(200_000, |o| (o.steps)(&setup));
                 (algorithm.check)(&settings, &setup, steps)
                     .unwrap_or_else(|e| panic!("{what}: {e}"));
                 attempt(algorithm, &settings, steps).unwrap_or_else(|e| panic!("{what}: {e}"));
@@ -265,7 +265,11 @@ fn numbers_out_of_range_are_refused_by_name() {
         for path in &paths {
             let key = format!("`agent.{}`", path[1..].replace('/', "."));
             if settings.pointer(path).unwrap().is_f64() {
-                let message = refusal(path, json!(-1.0));
+                let below = match path.as_str() {
+                    "/reward_offset" => -1e7,
+                    _ => -1.0,
+                };
+                let message = refusal(path, json!(below));
                 assert!(message.contains(&key), "{path}: {message}");
             } else {
                 refusal(path, json!(-1)); // serde's message, which names no key
@@ -275,7 +279,18 @@ fn numbers_out_of_range_are_refused_by_name() {
                 }
             }
         }
+        // Nothing would be learned from the reward.
+        if algorithm.id.starts_with("sac") {
+            let message = refusal("/seed_steps", json!(300));
+            assert!(message.contains("steps`"), "{message}");
+        }
+        // A reference that is never learned would be a random network.
+        if settings["reference"] == json!(true) {
+            let message = refusal("/bc_steps", json!(0));
+            assert!(message.contains("`agent.bc_steps`"), "{message}");
+        }
         for (path, value, key) in [
+            ("/trajectory", json!(1), "`agent.trajectory`"),
             ("/sac/hidden", json!([]), "`agent.sac.hidden"),
             ("/sac/hidden", json!([8, 0]), "`agent.sac.hidden`"),
             ("/sac/discount", json!(1.5), "`agent.sac.discount`"),

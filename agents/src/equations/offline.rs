@@ -332,7 +332,8 @@ fn learned_rewards_are_scaled_by_the_range_of_their_returns() {
     let t = episodes(&lengths, &rewards, &rewards, &rewards);
     let data = OfflineData::new(t, Vec::new()).unwrap();
     let mut memory = Memory::new(&data, false);
-    memory.scale_rewards(0.5);
+    memory.scale_rewards();
+    memory.shift_rewards(0.5);
     close(
         "scaled",
         &wide(memory.replay.rewards()),
@@ -341,7 +342,8 @@ fn learned_rewards_are_scaled_by_the_range_of_their_returns() {
     // Returns that are all alike have no range.
     let t = episodes(&[1, 1], &[0.0, 0.0], &[0.0, 0.0], &[2.0, 2.0]);
     let mut memory = Memory::new(&OfflineData::new(t, Vec::new()).unwrap(), false);
-    memory.scale_rewards(0.5);
+    memory.scale_rewards();
+    memory.shift_rewards(0.5);
     assert_eq!(memory.replay.rewards(), [2.5, 2.5]);
 }
 

@@ -248,12 +248,13 @@ fn preference_models<A: Compute>() {
             lr: 1e-2,
             weight_decay: 0.1,
         };
+        let causal = case["causal"].as_bool().unwrap();
         let head = match case["attention"].as_bool().unwrap() {
             true => Head::Attention,
             false => Head::Perceptron,
         };
         let (device, init) = (A::Device::default(), &mut Stream::new(0, "init"));
-        let mut model = PreferenceModel::<A>::new(config, head, (DIMS, 6), init, &device);
+        let mut model = PreferenceModel::<A>::new(config, (head, causal), (DIMS, 6), init, &device);
         model.total = 10;
         set::<A>(&mut model.parameters, &case["initial"]);
         let side = |name: &str| windows::<A>(&case[name]);

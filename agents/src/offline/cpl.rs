@@ -27,7 +27,7 @@ use super::contrastive::{agreement, comparison, ranking, sorted_share};
 use super::segments::{Passes, Rows, targets};
 use super::shared::{Figures, Scale, act};
 use crate::algorithm::{Build, OfflineConfig};
-use crate::config::{Checks, ConfigError, Setup, Tier};
+use crate::config::{Checks, ConfigError, LARGEST, Setup, Tier};
 use crate::device::Compute;
 use crate::learner::{LearnError, Learner, Mode, Policy};
 use crate::nets::{Init, Inner};
@@ -146,11 +146,14 @@ impl OfflineConfig for CplConfig {
             c.at_least("batch", self.batch, 1);
             let must = format!("below the run's {steps} steps");
             c.that("bc_steps", self.bc_steps, self.bc_steps < steps, &must);
+            if self.reference {
+                c.at_least("bc_steps", self.bc_steps as usize, 1);
+            }
             c.positive("rate", self.rate);
             c.positive("alpha", self.alpha);
             c.positive("lambda", self.lambda);
             c.within("lambda", self.lambda, 0.0, 1.0);
-            c.within("bc", self.bc, 0.0, f64::MAX);
+            c.within("bc", self.bc, 0.0, LARGEST);
             let pairs = self.pairing != Pairing::Score || self.batch > 1;
             c.that(
                 "batch",

@@ -27,7 +27,7 @@ use super::segments::Passes;
 use super::sequence::{Span, Windows};
 use super::shared::{Figures, Memory, act};
 use crate::algorithm::{Build, OfflineConfig};
-use crate::config::{Checks, ConfigError, Setup, Tier};
+use crate::config::{Checks, ConfigError, LARGEST, Setup, Tier};
 use crate::device::Compute;
 use crate::learner::{LearnError, Learner, Mode, Policy};
 use crate::nets::{Init, Inner, log_sigmoid};
@@ -99,11 +99,11 @@ impl OfflineConfig for DppoConfig {
         Checks::run(|c| {
             self.preference.check(c);
             c.at_least("segment", self.segment, 1);
-            c.within("smoothness", self.smoothness, 0.0, f64::MAX);
-            c.within("shift", self.shift, 0.0, f64::MAX);
+            c.within("smoothness", self.smoothness, 0.0, LARGEST);
+            c.within("shift", self.shift, 0.0, LARGEST);
             self.actor.check(c);
             c.at_least("batch", self.batch, 2);
-            c.within("lambda", self.lambda, 0.0, f64::MAX);
+            c.within("lambda", self.lambda, 0.0, LARGEST);
             c.positive("temperature", self.temperature);
         })
     }
@@ -121,7 +121,8 @@ impl OfflineConfig for DppoConfig {
         let init = &mut Stream::new(b.seed, "init");
         let sizes = (b.dims, self.segment);
         let config = self.preference.clone();
-        let mut model = PreferenceModel::new(config, Head::Perceptron, sizes, init, &device);
+        let mut model =
+            PreferenceModel::new(config, (Head::Perceptron, false), sizes, init, &device);
         model.total = steps as u64;
         Ok(Box::new(Dppo::<A> {
             id,

@@ -32,7 +32,7 @@ use super::reward_stage::{RewardStage, normalised};
 use super::sequence::{History, Span, Windows};
 use super::shared::Scale;
 use crate::algorithm::{Build, OfflineConfig};
-use crate::config::{Checks, ConfigError, Setup, Tier};
+use crate::config::{Checks, ConfigError, LARGEST, Setup, Tier};
 use crate::device::Compute;
 use crate::learner::{LearnError, Learner, Mode, Policy};
 use crate::nets::Inner;
@@ -156,6 +156,8 @@ impl OfflineConfig for DtrConfig {
             self.transformer.check("transformer", c);
             c.at_least("context", self.context, 2);
             c.at_least("horizon", self.horizon, 1);
+            let must = "0, for episodes, or at least 2 steps";
+            c.that("trajectory", self.trajectory, self.trajectory != 1, must);
             c.at_least("batch", self.batch, 1);
             c.positive("lr", self.lr);
             c.within("weight_decay", self.weight_decay, 0.0, 1.0);
@@ -172,7 +174,7 @@ impl OfflineConfig for DtrConfig {
             c.within("target_rate", self.target_rate, 0.0, 1.0);
             c.within("average", self.average, 0.0, 1.0);
             c.at_least("average_every", self.average_every as usize, 1);
-            c.within("eta", self.eta, 0.0, f64::MAX);
+            c.within("eta", self.eta, 0.0, LARGEST);
             c.positive("return_scale", self.return_scale);
             c.at_least("wanted (number of returns)", self.wanted.len(), 1);
         })

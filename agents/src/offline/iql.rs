@@ -13,8 +13,8 @@
 //! π is a Gaussian around tanh(MLP(s)) whose log σ does not depend on s; the rate of its optimiser falls
 //! as a cosine. Rewards are scaled by the steps of the longest episode over the range of the episodes' returns.
 //!
-//! Deviations: orthogonal weights have gain 1, not √2; the steps are the environment's limit there, 1000 for
-//! D4RL's robots, which alone have their rewards scaled. [`Iql`] is the update; [`IqlOffline`] the learner
+//! Deviations: orthogonal weights have gain 1, not √2; the steps are the environment's limit there, and
+//! of the true rewards D4RL's robots' alone are scaled. [`Iql`] is the update; [`IqlOffline`] the learner
 //! on the true reward, which is privileged.
 
 use burn::tensor::Tensor;
@@ -71,7 +71,7 @@ impl IqlConfig {
                 3.0
             },
             scale_observations: !full,
-            scale_rewards: setup.family == "gymnasium",
+            scale_rewards: ["gymnasium", "robosuite"].contains(&setup.family),
         }
     }
 
@@ -276,7 +276,7 @@ impl OfflineConfig for IqlOfflineConfig {
     ) -> Result<Box<dyn Learner>, ConfigError> {
         let mut memory = Memory::new(&data, self.iql.scale_observations);
         if self.iql.scale_rewards {
-            memory.scale_rewards(0.0);
+            memory.scale_rewards();
         }
         let init = &mut Stream::new(b.seed, "init");
         Ok(Box::new(IqlOffline::<A> {

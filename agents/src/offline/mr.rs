@@ -23,7 +23,7 @@ use super::iql::{Iql, IqlConfig, networks};
 use super::reward_stage::RewardStage;
 use super::shared::{Memory, act};
 use crate::algorithm::{Build, OfflineConfig};
-use crate::config::{Checks, ConfigError, Setup, Tier};
+use crate::config::{Checks, ConfigError, LARGEST, Setup, Tier};
 use crate::device::Compute;
 use crate::learner::{LearnError, Learner, Mode, Policy};
 use crate::reward_model::RewardConfig;
@@ -59,15 +59,19 @@ impl MrConfig {
                 epochs: 50,
                 target_accuracy: 0.968,
             },
-            reward_offset: if setup.family == "gymnasium" {
-                0.5
-            } else {
-                0.0
-            },
+            reward_offset: offset(setup),
             actor,
             critic,
             iql: IqlConfig::defaults(setup),
         }
+    }
+}
+
+/// What Preference Transformer adds to learned rewards.
+pub(super) fn offset(setup: &Setup<'_>) -> f64 {
+    match setup.family {
+        "gymnasium" => 0.5,
+        _ => 0.0,
     }
 }
 
@@ -85,7 +89,7 @@ impl OfflineConfig for MrConfig {
     fn validate(&self, _: u64) -> Result<(), ConfigError> {
         Checks::run(|c| {
             self.reward.check(c);
-            c.within("reward_offset", self.reward_offset, 0.0, f64::MAX);
+            c.within("reward_offset", self.reward_offset, -LARGEST, LARGEST);
             self.actor.check(c);
             self.critic.check(c);
             self.iql.check(c);
@@ -150,8 +154,9 @@ impl<A: Compute> Learner for Mr<A> {
                 self.iql.set_total(self.total - self.reward.steps());
                 self.reward.model.relabel(&mut self.memory.replay);
                 if self.config.iql.scale_rewards {
-                    self.memory.scale_rewards(self.config.reward_offset as f32);
+                    self.memory.scale_rewards();
                 }
+                self.memory.shift_rewards(self.config.reward_offset);
             }
             return Ok(());
         }

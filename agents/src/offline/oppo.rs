@@ -30,7 +30,7 @@ use super::segments::Passes;
 use super::sequence::{History, Span, Style, Trunk, Windows, tokens};
 use super::shared::{Figures, Scale};
 use crate::algorithm::{Build, OfflineConfig};
-use crate::config::{Checks, ConfigError, Setup, Tier};
+use crate::config::{Checks, ConfigError, LARGEST, Setup, Tier};
 use crate::device::Compute;
 use crate::learner::{LearnError, Learner, Mode, Policy};
 use crate::nets::Inner;
@@ -135,7 +135,7 @@ impl OfflineConfig for OppoConfig {
             self.encoder.check("encoder", c);
             self.transformer.check("transformer", c);
             c.at_least("z", self.z, 1);
-            c.within("z_init", self.z_init, 0.0, f64::MAX);
+            c.within("z_init", self.z_init, 0.0, LARGEST);
             c.at_least("context", self.context, 1);
             c.at_least("horizon", self.horizon, 1);
             c.positive("pooled", self.pooled);
@@ -146,9 +146,9 @@ impl OfflineConfig for OppoConfig {
             c.positive("z_lr", self.z_lr);
             c.within("weight_decay", self.weight_decay, 0.0, 1.0);
             c.positive("clip", self.clip);
-            c.within("preference", self.preference, 0.0, f64::MAX);
-            c.within("norm", self.norm, 0.0, f64::MAX);
-            c.within("noise", self.noise, 0.0, f64::MAX);
+            c.within("preference", self.preference, 0.0, LARGEST);
+            c.within("norm", self.norm, 0.0, LARGEST);
+            c.within("noise", self.noise, 0.0, LARGEST);
         })
     }
 

@@ -117,16 +117,15 @@ pub(crate) struct PreferenceModel<A: Compute> {
 }
 
 impl<A: Compute> PreferenceModel<A> {
-    /// Fresh, for segments of at most `longest` steps.
+    /// Fresh, for segments of at most `longest` steps. If it is `causal`, a step knows none after it.
     pub fn new(
         config: PreferenceConfig,
-        head: Head,
+        (head, causal): (Head, bool),
         (dims, longest): (Dims, usize),
         rng: &mut Stream,
         device: &A::Device,
     ) -> Self {
         let mut parameters = Parameters::new(device);
-        let causal = head == Head::Attention;
         let trunk = Trunk::new(
             "trunk",
             config.transformer.shape(causal, true),

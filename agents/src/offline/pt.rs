@@ -23,13 +23,14 @@ use super::OfflineData;
 use super::actor::ActorConfig;
 use super::critics::CriticConfig;
 use super::iql::{Iql, IqlConfig, networks};
+use super::mr::offset;
 use super::preference::{Head, PreferenceConfig, PreferenceModel};
 use super::reward_stage::need_steps;
 use super::segments::{Passes, targets};
 use super::sequence::{Span, Windows};
 use super::shared::{Memory, act};
 use crate::algorithm::{Build, OfflineConfig};
-use crate::config::{Checks, ConfigError, Setup};
+use crate::config::{Checks, ConfigError, LARGEST, Setup};
 use crate::device::Compute;
 use crate::learner::{LearnError, Learner, Mode, Policy};
 use crate::nets::Inner;
@@ -64,16 +65,16 @@ impl PtConfig {
     /// Defaults for a task's family and a tier.
     pub fn defaults(setup: &Setup<'_>) -> Self {
         let (actor, critic) = networks(setup);
-        let gymnasium = setup.family == "gymnasium";
+        let iql = IqlConfig::defaults(setup);
         Self {
             preference: PreferenceConfig::defaults(setup),
             attention: true,
             segment: 100,
-            unit_rewards: !gymnasium,
-            reward_offset: if gymnasium { 0.5 } else { 0.0 },
+            unit_rewards: !iql.scale_rewards,
+            reward_offset: offset(setup),
             actor,
             critic,
-            iql: IqlConfig::defaults(setup),
+            iql,
         }
     }
 }
@@ -83,7 +84,7 @@ impl OfflineConfig for PtConfig {
         Checks::run(|c| {
             self.preference.check(c);
             c.at_least("segment", self.segment, 1);
-            c.within("reward_offset", self.reward_offset, 0.0, f64::MAX);
+            c.within("reward_offset", self.reward_offset, -LARGEST, LARGEST);
             self.actor.check(c);
             self.critic.check(c);
             self.iql.check(c);
@@ -106,7 +107,8 @@ impl OfflineConfig for PtConfig {
             false => Head::Perceptron,
         };
         let sizes = (b.dims, self.segment);
-        let mut model = PreferenceModel::new(self.preference.clone(), head, sizes, init, &device);
+        let mut model =
+            PreferenceModel::new(self.preference.clone(), (head, true), sizes, init, &device);
         model.total = steps as u64;
         let policy_steps = b.total_steps - steps as u64;
         let nets = (&self.actor, &self.critic);
@@ -205,8 +207,9 @@ impl<A: Compute> Pt<A> {
                 self.memory.unit_rewards();
             }
             if self.config.iql.scale_rewards {
-                self.memory.scale_rewards(self.config.reward_offset as f32);
+                self.memory.scale_rewards();
             }
+            self.memory.shift_rewards(self.config.reward_offset);
         }
         Ok(())
     }

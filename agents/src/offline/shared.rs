@@ -172,9 +172,8 @@ impl Memory {
     }
 
     /// Scales the rewards so that the returns of the best and the worst episode lie as far apart as the
-    /// longest episode has steps (Preference Transformer), and adds `offset` to each. Returns that are all
-    /// equal are left as they are.
-    pub fn scale_rewards(&mut self, offset: f32) {
+    /// longest episode has steps (Preference Transformer). Returns that are all equal are left as they are.
+    pub fn scale_rewards(&mut self) {
         let spans: Vec<_> = self.replay.trajectories().episodes().to_vec();
         let rewards = self.replay.rewards_mut();
         let returns = spans.iter().map(|e| {
@@ -191,7 +190,14 @@ impl Memory {
             1.0
         };
         for r in rewards {
-            *r = (f64::from(*r) * factor) as f32 + offset;
+            *r = (f64::from(*r) * factor) as f32;
+        }
+    }
+
+    /// Adds `offset` to each reward.
+    pub fn shift_rewards(&mut self, offset: f64) {
+        for r in self.replay.rewards_mut() {
+            *r += offset as f32;
         }
     }
 }

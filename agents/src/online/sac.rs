@@ -84,8 +84,9 @@ impl SacOnlineConfig {
         }
     }
 
-    /// Refuses values outside their range, and the settings of the other algorithm of the two.
-    pub fn validate(&self, id: &str) -> Result<(), ConfigError> {
+    /// Refuses values outside their range, a run of so few `steps` that nothing is learned from the reward, and
+    /// the settings of the other algorithm of the two.
+    pub fn validate(&self, id: &str, steps: u64) -> Result<(), ConfigError> {
         Checks::run(|c| {
             check_seed_steps(c, self.seed_steps);
             self.sac.check(c);
@@ -97,6 +98,17 @@ impl SacOnlineConfig {
             if let Some(u) = &self.unsupervised {
                 c.at_least("unsupervised.neighbours", u.neighbours, 1);
             }
+            let must = format!("so small that learning begins before the run's {steps} steps end");
+            let explored = self.unsupervised.as_ref().map_or(0, |u| u.steps);
+            let (key, value) = match explored {
+                0 => ("seed_steps", self.seed_steps.to_string()),
+                _ => (
+                    "unsupervised.steps",
+                    format!("{explored} after {} seed_steps", self.seed_steps),
+                ),
+            };
+            let first = self.seed_steps.saturating_add(explored);
+            c.that(key, value, first < steps, &must);
         })
     }
 }

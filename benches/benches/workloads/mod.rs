@@ -194,7 +194,7 @@ pub fn sac_update(width: usize, batch: usize, device: Device, ticket: Option<Tic
     });
     let build = Build {
         dims: DIMS,
-        total_steps: 1,
+        total_steps: 2,
         seed: 0,
         device,
         ticket,
