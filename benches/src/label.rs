@@ -88,11 +88,12 @@ pub fn label(args: &LabelArgs) -> Result<ExitCode> {
     let name: Arc<str> = name.into();
     let added: Vec<Answer> = answers
         .into_iter()
-        .map(|(pair, label)| Answer {
+        .map(|(query, pair, label)| Answer {
             pair,
             label,
             teacher: Arc::clone(&name),
             returns: dataset.returns(pair),
+            query,
         })
         .collect();
     let count = added.len();
@@ -107,8 +108,8 @@ pub fn label(args: &LabelArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The pairs and their labels, and what they cost.
-type Answers = (Vec<(Pair, Option<prefbench_oracles::Label>)>, Ledger);
+/// A query's number where it is not the row's, a pair and its label.
+type Row = (Option<u64>, Pair, Option<prefbench_oracles::Label>);
 
 /// A teacher's answers about uniformly drawn pairs of segments.
 pub fn pairs(
@@ -126,12 +127,14 @@ pub fn pairs(
     Ok(pairs.into_iter().zip(labels).collect())
 }
 
-fn answers(args: &LabelArgs, judge: &dyn Teacher, dataset: &Dataset) -> Result<Answers> {
+/// The rows of the answers, and what they cost.
+fn answers(args: &LabelArgs, judge: &dyn Teacher, dataset: &Dataset) -> Result<(Vec<Row>, Ledger)> {
     if args.scheme == Scheme::Pairs {
         let answers = pairs(judge, dataset, args.segment, args.queries, args.seed)?;
         let mut ledger = Ledger::default();
         ledger.record(&answers.iter().map(|(_, label)| *label).collect::<Vec<_>>());
-        return Ok((answers, ledger));
+        let rows = answers.into_iter().map(|(pair, label)| (None, pair, label));
+        return Ok((rows.collect(), ledger));
     }
     let t = &dataset.trajectories;
     let session = &session(dataset, args.segment);
@@ -149,9 +152,9 @@ fn answers(args: &LabelArgs, judge: &dyn Teacher, dataset: &Dataset) -> Result<A
         Scheme::Lire => lire(segments, budget, args.per_list, &mut query, compare)?,
         _ => seqrank(segments, budget, compare)?,
     };
-    let preferences = rankings.preferences();
-    let answers = preferences.into_iter().map(|p| (p.pair, Some(p.label)));
-    Ok((answers.collect(), rankings.ledger))
+    let rows = rankings.answers().into_iter();
+    let rows = rows.map(|(query, pair, label)| (Some(query), pair, label));
+    Ok((rows.collect(), rankings.ledger))
 }
 
 /// The teacher's id, with what was set and the scheme.

@@ -62,7 +62,8 @@ pub fn teachers(args: &TeachersArgs) -> Result<ExitCode> {
     } else {
         asked(args, &dataset)?
     };
-    let table = table(&reports);
+    // Stored rows may follow from fewer queries.
+    let table = table(&reports, if args.stored { "rows" } else { "asked" });
     let text = match args.format {
         TableFormat::Terminal => table.terminal(),
         TableFormat::Markdown => table.markdown(),
@@ -138,9 +139,9 @@ fn stored(dataset: &Dataset, segment: usize) -> Result<Vec<(String, Report)>> {
     Ok(teachers.into_iter().map(report).collect())
 }
 
-fn table(reports: &[(String, Report)]) -> Grid {
+fn table(reports: &[(String, Report)], count: &str) -> Grid {
     let figures = [
-        "asked",
+        count,
         "skipped %",
         "equal %",
         "wrong %",

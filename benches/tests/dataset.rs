@@ -96,7 +96,15 @@ fn a_dataset_is_made_checked_labelled_and_judged() {
         "the same command gives other answers"
     );
     ok(dir, &format!("{label} mistake --set mistake=0.5 --seed 1"));
-    ok(dir, &format!("{label} oracle --scheme lire --per-list 30"));
+    let ranked = ok(dir, &format!("{label} oracle --scheme lire --per-list 30"));
+    let rows: Vec<&str> = ranked
+        .split(' ')
+        .filter(|w| w.parse::<u32>().is_ok())
+        .collect();
+    assert!(
+        ranked.contains("oracle lire: 200 queries asked, 200 answered; "),
+        "{ranked}"
+    );
     ok(dir, &format!("{label} oracle --scheme seqrank"));
     ok(dir, &format!("{label} regret --expert {run}"));
     assert!(ok(dir, "dataset check d").contains("ok: the returns of"));
@@ -109,6 +117,12 @@ fn a_dataset_is_made_checked_labelled_and_judged() {
     ] {
         assert!(info.contains(part), "{info}\nlacks {part}");
     }
+    // Of ranked lists the queries are told from the rows.
+    let row = info
+        .lines()
+        .find(|l| l.trim_start().starts_with("oracle lire"));
+    let words: Vec<&str> = row.unwrap().split_whitespace().collect();
+    assert_eq!(words[2..4], ["200", rows[2]], "{info}\n{ranked}");
 
     let stored = ok(dir, "teachers d --stored --segment 5 --format csv");
     let wrong = |name: &str| -> f64 {

@@ -156,6 +156,7 @@ fn an_exported_dataset_reads_back_the_same() {
         label: None,
         teacher: "oracle".into(),
         returns: None,
+        query: None,
     });
     write(&dataset, &dir.path().join("labelled")).unwrap();
     let metadata = fs::read_to_string(dir.path().join("labelled/data/metadata.json")).unwrap();

@@ -34,7 +34,7 @@ pub struct Source {
 pub struct Labels {
     /// The name of answers in the dataset. Where it is empty, the run's teacher is asked.
     pub answers: String,
-    /// Queries: asked of the teacher, or the first so many of the answers, all if there are fewer.
+    /// Queries: asked of the teacher, or what the first so many gave of the answers, all if there are fewer.
     pub queries: u64,
     /// Steps of a segment, where the teacher is asked.
     pub segment: u64,
@@ -65,17 +65,16 @@ pub struct Facts {
     /// Steps of the longest episode.
     longest: usize,
     episodes: String,
-    /// By name: their number, and their hash.
-    answers: BTreeMap<String, (u64, String)>,
+    /// Their hash, by name.
+    answers: BTreeMap<String, String>,
 }
 
 impl Facts {
     /// Of a dataset.
     pub fn of(dataset: &Dataset) -> Self {
-        let mut answers: BTreeMap<String, (u64, blake3::Hasher)> = BTreeMap::new();
+        let mut answers: BTreeMap<String, blake3::Hasher> = BTreeMap::new();
         for answer in &dataset.answers {
-            let (count, hasher) = answers.entry(answer.teacher.to_string()).or_default();
-            *count += 1;
+            let hasher = answers.entry(answer.teacher.to_string()).or_default();
             let sides = [answer.pair.left, answer.pair.right];
             for n in sides.iter().flat_map(|s| [s.trajectory, s.start, s.len]) {
                 hasher.update(&n.to_le_bytes());
@@ -86,6 +85,10 @@ impl Facts {
                 Some(Label::Right) => 2,
                 Some(Label::Equal) => 3,
             }]);
+            // Left out where it tells nothing, so that such answers keep their hash.
+            if let Some(query) = answer.query {
+                hasher.update(&query.to_le_bytes());
+            }
         }
         let t = &dataset.trajectories;
         Self {
@@ -96,7 +99,7 @@ impl Facts {
             episodes: dataset.episodes_hash(),
             answers: answers
                 .into_iter()
-                .map(|(name, (n, hasher))| (name, (n, hasher.finalize().to_hex().to_string())))
+                .map(|(name, hasher)| (name, hasher.finalize().to_hex().to_string()))
                 .collect(),
         }
     }
@@ -131,7 +134,7 @@ impl Facts {
         let answers = labels.and_then(|l| self.answers.get(&l.answers));
         match answers {
             None => self.episodes.clone(),
-            Some((_, answers)) => blake3::hash(format!("{}{answers}", self.episodes).as_bytes())
+            Some(answers) => blake3::hash(format!("{}{answers}", self.episodes).as_bytes())
                 .to_hex()
                 .to_string(),
         }
@@ -252,19 +255,17 @@ impl Source {
 impl Labels {
     /// The preferences among the named answers, and how many queries they took.
     pub fn named(&self, dataset: &Dataset) -> (Vec<Preference>, u64) {
-        let named = dataset
-            .answers
-            .iter()
-            .filter(|a| *a.teacher == *self.answers);
-        let queries = named.take(self.queries as usize);
-        let count = queries.clone().count() as u64;
-        let answered = queries.filter_map(|a| {
+        let known = dataset
+            .answers_of(&self.answers)
+            .filter(|(query, _)| *query < self.queries);
+        let answered = known.filter_map(|(_, a)| {
             a.label.map(|label| Preference {
                 pair: a.pair,
                 label,
             })
         });
-        (answered.collect(), count)
+        let queries = dataset.queries_of(&self.answers).min(self.queries);
+        (answered.collect(), queries)
     }
 }
 

@@ -187,6 +187,7 @@ impl Labels<'_> {
                     label: Some(label),
                     teacher: Arc::clone(&teacher),
                     returns: dataset.returns(pair),
+                    query: None,
                 });
             }
         }
