@@ -222,7 +222,19 @@ fn what_does_not_fit_is_refused_by_name() {
             fs::copy(dir.join(from), dir.join(to)).unwrap();
         }
     };
-    let cases: [(Damage, &str); 9] = [
+    // The episodes' numbers of a table that was sorted: where lengths are alike nothing else would tell.
+    let sorted = |dir: &Path| {
+        let path = dir.join("episodes.parquet");
+        let mut table = fs::read(&path).unwrap();
+        let at = table.windows(8).position(|w| w == [0, 0, 0, 0, 1, 0, 0, 0]);
+        table[at.unwrap()..][..8].copy_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0]);
+        fs::write(path, table).unwrap();
+    };
+    let cases: [(Damage, &str); 10] = [
+        (
+            Box::new(sorted),
+            "/episodes.parquet, episode: the episodes are not 0, 1, 2, ... in their order",
+        ),
         (
             Box::new(|dir| fs::remove_file(dir.join("dataset.json")).unwrap()),
             "is this the folder of a dataset?",
