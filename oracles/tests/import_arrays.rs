@@ -241,6 +241,40 @@ fn pickled_trajectories_and_replay_buffers_are_the_same_episodes() {
     }
 }
 
+/// As `preprocess_robosuite_dataset.py` of OPPO writes them; LiRE's buffers need all of it.
+#[test]
+fn of_oppos_trajectories_the_ends_may_be_unknown() {
+    let place = tempfile::tempdir().unwrap();
+    let without = |format: &str, keys: &[&str]| {
+        let name = format!("arrays_{format}.pkl");
+        let mut bytes = std::fs::read(folder().join(&name)).unwrap();
+        for key in keys.iter().map(|key| key.as_bytes()) {
+            let at = bytes.windows(key.len()).position(|w| w == key).unwrap();
+            bytes[at] = b'_';
+        }
+        let path = place.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        read(format, path.to_str().unwrap())
+    };
+    let whole = read("oppo", "arrays_oppo.pkl").unwrap().trajectories;
+    let bare = without("oppo", &["terminals", "next_observations"]).unwrap();
+    let bare = bare.trajectories;
+    assert_eq!(bare.all_actions(), whole.all_actions());
+    assert_eq!(bare.all_rewards(), whole.all_rewards());
+    let cut = Some(Ending::Cut);
+    assert!(bare.episodes().iter().all(|e| e.ending == cut));
+    let e = without("oppo", &["rewards"]).unwrap_err();
+    assert!(
+        e.to_string().contains("rewards: there is no such array"),
+        "{e}"
+    );
+    let e = without("lire", &["dones"]).unwrap_err();
+    assert!(
+        e.to_string().contains("dones: there is no such array"),
+        "{e}"
+    );
+}
+
 /// The dataset that `arrays.py` labels, as an importer of D4RL files makes it: an observation is its
 /// row in the file.
 fn d4rl(samples: &Json) -> Dataset {
