@@ -447,6 +447,17 @@ fn labels_of_robosuite_count_demonstrations_alphabetically() {
 fn labels_are_not_put_onto_datasets_that_count_otherwise() {
     let samples = &samples()["labels"];
     let path = folder().join("labels_pt");
+    let place = tempfile::tempdir().unwrap();
+    let copied = |name: &str| {
+        let copy = place.path().join(name);
+        std::fs::create_dir(&copy).unwrap();
+        for entry in std::fs::read_dir(&path).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
+        }
+        copy
+    };
+    let path = copied("hopper-medium-v2");
     for counting in [Counting::None, Counting::Robomimic] {
         let mut dataset = d4rl(samples);
         dataset.about.counting = counting;
@@ -457,13 +468,19 @@ fn labels_are_not_put_onto_datasets_that_count_otherwise() {
         assert!(error.reason.contains(part), "{error}");
     }
     // Nor those of robosuite onto one of D4RL.
-    let robosuite = tempfile::tempdir().unwrap();
-    let robosuite = robosuite.path().join("Lift_ph");
-    std::fs::create_dir(&robosuite).unwrap();
-    for entry in std::fs::read_dir(path).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), robosuite.join(entry.file_name())).unwrap();
+    let robosuite = copied("Lift_ph");
+    std::fs::create_dir(robosuite.join("sub")).unwrap();
+    let typed_otherwise = robosuite.join("sub/..");
+    for path in [&robosuite, &typed_otherwise] {
+        let error = label("preference-transformer", path, &mut d4rl(samples), 8).unwrap_err();
+        let part = "_ph or _mh count the transitions of a robomimic file, which it is not";
+        assert!(error.reason.contains(part), "{error}");
     }
-    let error = label("preference-transformer", &robosuite, &mut d4rl(samples), 8).unwrap_err();
-    assert!(error.reason.contains("robomimic"), "{error}");
+    // Both go with a robomimic file, and so does a folder of another name: it is the sample that is too short.
+    for path in [&robosuite, &typed_otherwise, &folder().join("labels_pt")] {
+        let mut dataset = d4rl(samples);
+        dataset.about.counting = Counting::Robomimic;
+        let error = label("preference-transformer", path, &mut dataset, 8).unwrap_err();
+        assert!(error.reason.contains("has 382 transitions"), "{error}");
+    }
 }

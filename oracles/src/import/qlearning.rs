@@ -144,7 +144,10 @@ impl Labels<'_> {
         let view = match (&dataset.about.counting, self.robomimic) {
             (Counting::D4rl { dropped }, false) => Ok(QLearning::new(trajectories, dropped)),
             (Counting::Robomimic, true) => Ok(QLearning::robomimic(trajectories)),
-            (_, true) => Err("these count the transitions of a robomimic file, which it is not"),
+            (_, true) => Err(
+                "labels in a folder whose name ends in _ph or _mh count the transitions of a robomimic file, \
+                 which it is not",
+            ),
             (_, false) => {
                 Err("these count the transitions of a D4RL file with timeouts, which it is not")
             }
