@@ -74,15 +74,11 @@ pub fn label(args: &LabelArgs) -> Result<ExitCode> {
     let mut dataset = dataset::read(&args.dataset)?;
     let judge = judge(&args.teacher, &args.set, args.expert.as_ref(), &dataset)?;
     let name = args.name.clone().unwrap_or_else(|| name(args));
-    let same = |a: &Answer| *a.teacher == *name;
-    let before = dataset.answers.iter().filter(|a| same(a)).count();
-    if before > 0 && !args.fresh {
-        bail!(
-            "{} already has {before} answers of \"{name}\": --fresh replaces them, --name gives these another name",
-            args.dataset.display()
-        );
+    if !args.fresh {
+        let instead = "--fresh replaces them, --name gives these another name";
+        dataset::check_name(&dataset, &args.dataset, &name, instead)?;
     }
-    dataset.answers.retain(|a| !same(a));
+    dataset.answers.retain(|a| *a.teacher != *name);
 
     let (answers, ledger) = answers(args, judge.as_ref(), &dataset)?;
     let name: Arc<str> = name.into();

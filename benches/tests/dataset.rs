@@ -271,6 +271,35 @@ fn labels_that_are_made_at_once_are_all_kept() {
 }
 
 #[test]
+fn labels_of_two_sources_stand_beside_each_other() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path();
+    ok(dir, "dataset make reach --episodes 4 --out d");
+    // As if it had come from a D4RL file.
+    let json = fs::read_to_string(dir.join("d/dataset.json")).unwrap();
+    let counted = "\"schema\": 1, \"counting\": {\"d4rl\": {\"dropped\": []}},";
+    let json = json.replace("\"schema\": 1,", counted);
+    fs::write(dir.join("d/dataset.json"), json).unwrap();
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../oracles/tests/import");
+    let import = |format: &str, folder: &str, rest: &str| {
+        format!("dataset import {format} {samples}/{folder} --into d --segment 8{rest}")
+    };
+    let pt = import("preference-transformer", "labels_pt", "");
+    let added = ok(dir, &pt);
+    let before = table(dir, "d", "preferences.parquet");
+    for again in [pt, import("uni-rlhf", "labels_uni_human", "")] {
+        let e = refused(dir, &again);
+        assert!(e.contains("d already has 60 answers of \"human\": "), "{e}");
+        assert!(e.contains("--name gives these another name"), "{e}");
+    }
+    assert!(before == table(dir, "d", "preferences.parquet"));
+    let uni = ok(dir, &import("uni-rlhf", "labels_uni_human", " --name uni"));
+    assert_eq!((&added[..3], &uni[..3]), ("60 ", "60 "), "{added}{uni}");
+    let info = ok(dir, "dataset info d");
+    assert!(info.contains(" human ") && info.contains(" uni "), "{info}");
+}
+
+#[test]
 fn a_changed_dataset_fails_its_check() {
     let place = tempfile::tempdir().unwrap();
     let dir = place.path();
