@@ -12,12 +12,15 @@ use prefbench_oracles::{
 };
 use serde_json::Value;
 
-use crate::config::{merge, parse_set};
+use crate::config::{check_compat, merge, parse_set};
 use crate::training::Learnt;
 use crate::{dataset, rollout};
 
 /// Actions per state value of an expert (CPL: 64).
 const EXPERT_ACTIONS: usize = 64;
+
+/// Queries after which LiRE begins a new list, as in its code.
+const PER_LIST: u64 = 100;
 
 /// Arguments of `prefbench label`.
 #[derive(Args)]
@@ -36,9 +39,9 @@ pub struct LabelArgs {
     /// How queries are put
     #[arg(long, value_enum, default_value = "pairs")]
     pub scheme: Scheme,
-    /// Queries after which LiRE begins a new list
-    #[arg(long, default_value_t = 100)]
-    pub per_list: u64,
+    /// With --scheme lire: queries after which it begins a new list [default: 100]
+    #[arg(long)]
+    pub per_list: Option<u64>,
     /// A run's folder, for a teacher that needs an expert: its critics judge
     #[arg(long)]
     pub expert: Option<PathBuf>,
@@ -70,6 +73,10 @@ pub enum Scheme {
 /// Asks, and stores the answers.
 pub fn label(args: &LabelArgs) -> Result<ExitCode> {
     ensure!(args.queries > 0, "--queries is 0, but must be at least 1");
+    ensure!(
+        args.per_list.is_none() || args.scheme == Scheme::Lire,
+        "--per-list is for --scheme lire, and has no effect on others; leave it out"
+    );
     let _alone = Dataset::lock(&args.dataset)?;
     let mut dataset = dataset::read(&args.dataset)?;
     let judge = judge(&args.teacher, &args.set, args.expert.as_ref(), &dataset)?;
@@ -145,7 +152,10 @@ fn answers(args: &LabelArgs, judge: &dyn Teacher, dataset: &Dataset) -> Result<(
         by_teacher(judge, t, session, &stream, 0),
     );
     let rankings = match args.scheme {
-        Scheme::Lire => lire(segments, budget, args.per_list, &mut query, compare)?,
+        Scheme::Lire => {
+            let per_list = args.per_list.unwrap_or(PER_LIST);
+            lire(segments, budget, per_list, &mut query, compare)?
+        }
         _ => seqrank(segments, budget, compare)?,
     };
     let rows = rankings.answers().into_iter();
@@ -194,7 +204,9 @@ pub fn judge(
         }
         None => None,
     };
-    Ok((entry.make)(&settings, expert)?)
+    let teacher = (entry.make)(&settings, expert)?;
+    check_compat("compat", &settings)?;
+    Ok(teacher)
 }
 
 /// What a teacher knows of a dataset: all of its episodes are the recent ones.

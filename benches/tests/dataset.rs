@@ -371,6 +371,14 @@ fn bad_input_says_what_to_do() {
             "label d --segment 5000",
             "no episode holds a segment of 5000 steps",
         ),
+        (
+            "label d --scheme seqrank --per-list 30",
+            "--per-list is for --scheme lire",
+        ),
+        (
+            "label d --teacher skip --set compat=true",
+            "`compat` is true, but it changes thresholds from the second session",
+        ),
         ("teachers d --stored", "`prefbench label` adds some"),
     ];
     for (line, part) in cases {

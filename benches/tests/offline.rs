@@ -219,6 +219,10 @@ fn what_cannot_be_learnt_from_is_refused_before_anything_runs() {
             vec!["`labels.segment`", "40 steps"],
         ),
         (cpl("--set labels.queries=0"), vec!["`labels.queries`"]),
+        (
+            cpl("--teacher skip --set teacher_settings.compat=true"),
+            vec!["`teacher_settings.compat`", "has no effect"],
+        ),
         (cpl("--set labels.answers=human"), vec!["no answers"]),
         (
             cpl("--set labels.answers=human --teacher oracle"),

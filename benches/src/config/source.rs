@@ -299,6 +299,17 @@ pub fn complete(given: &mut serde_json::Value, algorithm: &Algorithm) -> Result<
     Ok(())
 }
 
+/// Refuses, of a teacher that is asked about a dataset, the setting that only changes later sessions.
+pub fn check_compat(key: &str, settings: &serde_json::Value) -> Result<()> {
+    if settings["compat"] == true {
+        bail!(
+            "`{key}` is true, but it changes thresholds from the second session of a run on, and a dataset \
+             is labelled in one: it has no effect; leave it out"
+        );
+    }
+    Ok(())
+}
+
 /// Whether the preferences are answers in the dataset, so that no teacher is asked.
 pub fn names_answers(given: &serde_json::Value, teacher: Option<&str>) -> Result<bool> {
     let name = given

@@ -32,6 +32,13 @@ fn file_then_set_override_defaults() {
     assert_eq!(c.agent["feedback"]["sampler"], "uniform");
 }
 
+/// Online there are sessions enough for it.
+#[test]
+fn a_run_that_acts_takes_compat() {
+    let c = resolve("teacher = \"skip\"", &["teacher_settings.compat=true"]).unwrap();
+    assert_eq!(c.teacher_settings["compat"], true);
+}
+
 #[test]
 fn unknown_keys_get_the_nearest_valid_name() {
     assert!(message("stesp = 1", &[]).contains("`steps`"));
