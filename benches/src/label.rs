@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use prefbench_oracles::ranking::{by_teacher, lire, seqrank};
 use prefbench_oracles::{
-    Answer, Dataset, Ledger, Pair, Pool, Session, Stream, Teacher, ValueFunction, ask, teacher,
+    Answer, Dataset, Ledger, MOST_PAIRS, Pair, Pool, Ranking, Session, Stream, Teacher,
+    ValueFunction, ask, teacher,
 };
 use serde_json::Value;
 
@@ -72,7 +73,7 @@ pub enum Scheme {
 
 /// Asks, and stores the answers.
 pub fn label(args: &LabelArgs) -> Result<ExitCode> {
-    ensure!(args.queries > 0, "--queries is 0, but must be at least 1");
+    check_queries(args.queries)?;
     ensure!(
         args.per_list.is_none() || args.scheme == Scheme::Lire,
         "--per-list is for --scheme lire, and has no effect on others; leave it out"
@@ -109,6 +110,15 @@ pub fn label(args: &LabelArgs) -> Result<ExitCode> {
         args.dataset.join("preferences.parquet").display()
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses a number of queries that is none, or more than memory holds.
+pub fn check_queries(queries: usize) -> Result<()> {
+    ensure!(
+        (1..=MOST_PAIRS).contains(&queries),
+        "--queries is {queries}, but must be from 1 to {MOST_PAIRS}"
+    );
+    Ok(())
 }
 
 /// A query's number where it is not the row's, a pair and its label.
@@ -158,6 +168,12 @@ fn answers(args: &LabelArgs, judge: &dyn Teacher, dataset: &Dataset) -> Result<(
         }
         _ => seqrank(segments, budget, compare)?,
     };
+    let told: u64 = rankings.lists.iter().map(Ranking::pairs).sum();
+    ensure!(
+        told <= MOST_PAIRS as u64,
+        "the ranked lists tell of {told} pairs, but at most {MOST_PAIRS} are kept: ask fewer --queries, or make \
+         shorter lists (--per-list)"
+    );
     let rows = rankings.answers().into_iter();
     let rows = rows.map(|(query, pair, label)| (Some(query), pair, label));
     Ok((rows.collect(), rankings.ledger))

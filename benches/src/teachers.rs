@@ -14,7 +14,7 @@ use prefbench_results::plot::{Chart, Line};
 use prefbench_results::stats::Interval;
 use prefbench_results::table::Grid;
 
-use crate::label::{judge, session};
+use crate::label::{check_queries, judge, session};
 use crate::show::TableFormat;
 use crate::{dataset, show};
 
@@ -86,6 +86,7 @@ pub fn teachers(args: &TeachersArgs) -> Result<ExitCode> {
 
 /// Reports on every teacher asked about the same pairs.
 fn asked(args: &TeachersArgs, dataset: &Dataset) -> Result<Vec<(String, Report)>> {
+    check_queries(args.queries)?;
     let t = &dataset.trajectories;
     let given = |needs_expert: bool| !needs_expert || args.expert.is_some();
     let names: Vec<String> = match args.teachers.is_empty() {

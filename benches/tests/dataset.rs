@@ -372,6 +372,22 @@ fn bad_input_says_what_to_do() {
             "no episode holds a segment of 5000 steps",
         ),
         (
+            "label d --queries 0",
+            "--queries is 0, but must be from 1 to 10000000",
+        ),
+        (
+            "label d --queries 1000000000000",
+            "--queries is 1000000000000, but must be from 1 to 10000000",
+        ),
+        (
+            "teachers d --queries 18446744073709551615",
+            "--queries is 18446744073709551615, but must be",
+        ),
+        (
+            "label d --segment 1 --scheme lire --queries 90000 --per-list 90000",
+            "pairs, but at most 10000000 are kept: ask fewer --queries",
+        ),
+        (
             "label d --scheme seqrank --per-list 30",
             "--per-list is for --scheme lire",
         ),

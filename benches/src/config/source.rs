@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result, bail};
 use prefbench_agents::{Algorithm, Tier};
 use prefbench_envs::Task;
-use prefbench_oracles::{About, Dataset, Label, Preference};
+use prefbench_oracles::{About, Dataset, Label, MOST_PAIRS, Preference};
 use serde::{Deserialize, Serialize};
 
 use super::RunConfig;
@@ -187,7 +187,10 @@ impl Facts {
             bail!("`labels.queries` is 0, but must be at least 1");
         }
         if asked {
-            let segment = labels.segment;
+            let (segment, queries) = (labels.segment, labels.queries);
+            if queries > MOST_PAIRS as u64 {
+                bail!("`labels.queries` is {queries}, but a teacher is asked at most {MOST_PAIRS}");
+            }
             if segment == 0 || segment > self.longest as u64 {
                 bail!(
                     "`labels.segment` is {segment}, but the dataset's longest episode has {} steps, and a segment at least 1",
