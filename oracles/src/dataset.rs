@@ -75,6 +75,10 @@ pub enum Counting {
         /// Transitions that end an episode as terminated and are left out all the same, because the
         /// file marks them as timeouts too: global indices, ascending.
         dropped: Vec<u64>,
+        /// Transitions that end an episode otherwise than as terminated and are not left out, because the file does not
+        /// mark them as timeouts: global indices, ascending.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        kept: Vec<u64>,
     },
     /// As Preference Transformer counts robomimic's demonstrations.
     Robomimic,

@@ -311,7 +311,10 @@ fn d4rl(samples: &Json) -> Dataset {
     Dataset {
         about: About {
             true_rewards: true,
-            counting: Counting::D4rl { dropped },
+            counting: Counting::D4rl {
+                dropped,
+                kept: Vec::new(),
+            },
             ..About::default()
         },
         trajectories,
@@ -324,11 +327,11 @@ fn d4rl(samples: &Json) -> Dataset {
 fn the_q_learning_view_is_d4rls() {
     let samples = &samples()["labels"];
     let dataset = d4rl(samples);
-    let Counting::D4rl { dropped } = &dataset.about.counting else {
+    let Counting::D4rl { dropped, kept } = &dataset.about.counting else {
         panic!("{:?}", dataset.about);
     };
     assert!(!dropped.is_empty()); // the sample has rows that are both
-    let view = QLearning::new(&dataset.trajectories, dropped);
+    let view = QLearning::new(&dataset.trajectories, dropped, kept);
     let rows: Vec<_> = (0..view.len())
         .map(|i| view.transition(i).unwrap())
         .collect();
@@ -345,7 +348,7 @@ fn the_last_row_is_out_of_the_view_even_if_it_is_terminal() {
         trajectories.push(&[0.0], 0.0, &[0.0]).unwrap();
         trajectories.finish(Ending::Terminated).unwrap();
     }
-    let view = QLearning::new(&trajectories, &[]);
+    let view = QLearning::new(&trajectories, &[], &[]);
     assert_eq!(view.len(), 3);
     assert_eq!(view.segment(0, 2).unwrap().start, 0);
     assert_eq!(view.segment(1, 2), None);
