@@ -15,7 +15,7 @@ mod source;
 mod tree;
 
 use source::Facts;
-pub use source::{Labels, Source};
+pub use source::{Labels, Source, check_compat};
 pub use tree::{merge, parse_set};
 use tree::{overlay, to_json};
 
@@ -159,6 +159,7 @@ impl RunConfig {
             .map_err(|e| anyhow!("`{}` cannot be used: {}", e.path(), e.inner()))?;
         if let (Some(facts), Some(source)) = (facts, &mut config.dataset) {
             source.settle(&facts, task, algorithm, config.labels.as_mut())?;
+            check_compat("teacher_settings.compat", &config.teacher_settings)?;
         }
         config.validate()?;
         Ok(config)

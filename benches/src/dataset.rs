@@ -10,7 +10,7 @@ mod scripted;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use clap::{Args, Subcommand};
 use prefbench_envs::{self as envs, Task};
 use prefbench_oracles::Dataset;
@@ -55,6 +55,17 @@ pub fn dataset(args: &DatasetArgs) -> Result<ExitCode> {
 /// Reads a dataset of prefbench's own format.
 pub fn read(dir: &Path) -> Result<Dataset> {
     Ok(Dataset::read(dir)?)
+}
+
+/// Refuses a name that answers in the dataset of this folder have already; `instead` says what to do.
+pub fn check_name(dataset: &Dataset, dir: &Path, name: &str, instead: &str) -> Result<()> {
+    let count = dataset.answers_of(name).count();
+    ensure!(
+        count == 0,
+        "{} already has {count} answers of \"{name}\": {instead}",
+        dir.display()
+    );
+    Ok(())
 }
 
 /// What a dataset in this folder is called, unless it is told otherwise.

@@ -8,16 +8,20 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use prefbench_oracles::ranking::{by_teacher, lire, seqrank};
 use prefbench_oracles::{
-    Answer, Dataset, Ledger, Pair, Pool, Session, Stream, Teacher, ValueFunction, ask, teacher,
+    Answer, Dataset, Ledger, MOST_PAIRS, Pair, Pool, Ranking, Session, Stream, Teacher,
+    ValueFunction, ask, teacher,
 };
 use serde_json::Value;
 
-use crate::config::{merge, parse_set};
+use crate::config::{check_compat, merge, parse_set};
 use crate::training::Learnt;
 use crate::{dataset, rollout};
 
 /// Actions per state value of an expert (CPL: 64).
 const EXPERT_ACTIONS: usize = 64;
+
+/// Queries after which LiRE begins a new list, as in its code.
+const PER_LIST: u64 = 100;
 
 /// Arguments of `prefbench label`.
 #[derive(Args)]
@@ -36,9 +40,9 @@ pub struct LabelArgs {
     /// How queries are put
     #[arg(long, value_enum, default_value = "pairs")]
     pub scheme: Scheme,
-    /// Queries after which LiRE begins a new list
-    #[arg(long, default_value_t = 100)]
-    pub per_list: u64,
+    /// With --scheme lire: queries after which it begins a new list [default: 100]
+    #[arg(long)]
+    pub per_list: Option<u64>,
     /// A run's folder, for a teacher that needs an expert: its critics judge
     #[arg(long)]
     pub expert: Option<PathBuf>,
@@ -69,30 +73,31 @@ pub enum Scheme {
 
 /// Asks, and stores the answers.
 pub fn label(args: &LabelArgs) -> Result<ExitCode> {
-    ensure!(args.queries > 0, "--queries is 0, but must be at least 1");
+    check_queries(args.queries)?;
+    ensure!(
+        args.per_list.is_none() || args.scheme == Scheme::Lire,
+        "--per-list is for --scheme lire, and has no effect on others; leave it out"
+    );
     let _alone = Dataset::lock(&args.dataset)?;
     let mut dataset = dataset::read(&args.dataset)?;
     let judge = judge(&args.teacher, &args.set, args.expert.as_ref(), &dataset)?;
     let name = args.name.clone().unwrap_or_else(|| name(args));
-    let same = |a: &Answer| *a.teacher == *name;
-    let before = dataset.answers.iter().filter(|a| same(a)).count();
-    if before > 0 && !args.fresh {
-        bail!(
-            "{} already has {before} answers of \"{name}\": --fresh replaces them, --name gives these another name",
-            args.dataset.display()
-        );
+    if !args.fresh {
+        let instead = "--fresh replaces them, --name gives these another name";
+        dataset::check_name(&dataset, &args.dataset, &name, instead)?;
     }
-    dataset.answers.retain(|a| !same(a));
+    dataset.answers.retain(|a| *a.teacher != *name);
 
     let (answers, ledger) = answers(args, judge.as_ref(), &dataset)?;
     let name: Arc<str> = name.into();
     let added: Vec<Answer> = answers
         .into_iter()
-        .map(|(pair, label)| Answer {
+        .map(|(query, pair, label)| Answer {
             pair,
             label,
             teacher: Arc::clone(&name),
             returns: dataset.returns(pair),
+            query,
         })
         .collect();
     let count = added.len();
@@ -107,8 +112,17 @@ pub fn label(args: &LabelArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The pairs and their labels, and what they cost.
-type Answers = (Vec<(Pair, Option<prefbench_oracles::Label>)>, Ledger);
+/// Refuses a number of queries that is none, or more than memory holds.
+pub fn check_queries(queries: usize) -> Result<()> {
+    ensure!(
+        (1..=MOST_PAIRS).contains(&queries),
+        "--queries is {queries}, but must be from 1 to {MOST_PAIRS}"
+    );
+    Ok(())
+}
+
+/// A query's number where it is not the row's, a pair and its label.
+type Row = (Option<u64>, Pair, Option<prefbench_oracles::Label>);
 
 /// A teacher's answers about uniformly drawn pairs of segments.
 pub fn pairs(
@@ -126,12 +140,14 @@ pub fn pairs(
     Ok(pairs.into_iter().zip(labels).collect())
 }
 
-fn answers(args: &LabelArgs, judge: &dyn Teacher, dataset: &Dataset) -> Result<Answers> {
+/// The rows of the answers, and what they cost.
+fn answers(args: &LabelArgs, judge: &dyn Teacher, dataset: &Dataset) -> Result<(Vec<Row>, Ledger)> {
     if args.scheme == Scheme::Pairs {
         let answers = pairs(judge, dataset, args.segment, args.queries, args.seed)?;
         let mut ledger = Ledger::default();
         ledger.record(&answers.iter().map(|(_, label)| *label).collect::<Vec<_>>());
-        return Ok((answers, ledger));
+        let rows = answers.into_iter().map(|(pair, label)| (None, pair, label));
+        return Ok((rows.collect(), ledger));
     }
     let t = &dataset.trajectories;
     let session = &session(dataset, args.segment);
@@ -146,12 +162,21 @@ fn answers(args: &LabelArgs, judge: &dyn Teacher, dataset: &Dataset) -> Result<A
         by_teacher(judge, t, session, &stream, 0),
     );
     let rankings = match args.scheme {
-        Scheme::Lire => lire(segments, budget, args.per_list, &mut query, compare)?,
+        Scheme::Lire => {
+            let per_list = args.per_list.unwrap_or(PER_LIST);
+            lire(segments, budget, per_list, &mut query, compare)?
+        }
         _ => seqrank(segments, budget, compare)?,
     };
-    let preferences = rankings.preferences();
-    let answers = preferences.into_iter().map(|p| (p.pair, Some(p.label)));
-    Ok((answers.collect(), rankings.ledger))
+    let told: u64 = rankings.lists.iter().map(Ranking::pairs).sum();
+    ensure!(
+        told <= MOST_PAIRS as u64,
+        "the ranked lists tell of {told} pairs, but at most {MOST_PAIRS} are kept: ask fewer --queries, or make \
+         shorter lists (--per-list)"
+    );
+    let rows = rankings.answers().into_iter();
+    let rows = rows.map(|(query, pair, label)| (Some(query), pair, label));
+    Ok((rows.collect(), rankings.ledger))
 }
 
 /// The teacher's id, with what was set and the scheme.
@@ -195,7 +220,9 @@ pub fn judge(
         }
         None => None,
     };
-    Ok((entry.make)(&settings, expert)?)
+    let teacher = (entry.make)(&settings, expert)?;
+    check_compat("compat", &settings)?;
+    Ok(teacher)
 }
 
 /// What a teacher knows of a dataset: all of its episodes are the recent ones.

@@ -14,7 +14,7 @@ use prefbench_results::plot::{Chart, Line};
 use prefbench_results::stats::Interval;
 use prefbench_results::table::Grid;
 
-use crate::label::{judge, session};
+use crate::label::{check_queries, judge, session};
 use crate::show::TableFormat;
 use crate::{dataset, show};
 
@@ -62,7 +62,8 @@ pub fn teachers(args: &TeachersArgs) -> Result<ExitCode> {
     } else {
         asked(args, &dataset)?
     };
-    let table = table(&reports);
+    // Stored rows may follow from fewer queries.
+    let table = table(&reports, if args.stored { "rows" } else { "asked" });
     let text = match args.format {
         TableFormat::Terminal => table.terminal(),
         TableFormat::Markdown => table.markdown(),
@@ -85,6 +86,7 @@ pub fn teachers(args: &TeachersArgs) -> Result<ExitCode> {
 
 /// Reports on every teacher asked about the same pairs.
 fn asked(args: &TeachersArgs, dataset: &Dataset) -> Result<Vec<(String, Report)>> {
+    check_queries(args.queries)?;
     let t = &dataset.trajectories;
     let given = |needs_expert: bool| !needs_expert || args.expert.is_some();
     let names: Vec<String> = match args.teachers.is_empty() {
@@ -138,9 +140,9 @@ fn stored(dataset: &Dataset, segment: usize) -> Result<Vec<(String, Report)>> {
     Ok(teachers.into_iter().map(report).collect())
 }
 
-fn table(reports: &[(String, Report)]) -> Grid {
+fn table(reports: &[(String, Report)], count: &str) -> Grid {
     let figures = [
-        "asked",
+        count,
         "skipped %",
         "equal %",
         "wrong %",

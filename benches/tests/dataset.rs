@@ -96,7 +96,15 @@ fn a_dataset_is_made_checked_labelled_and_judged() {
         "the same command gives other answers"
     );
     ok(dir, &format!("{label} mistake --set mistake=0.5 --seed 1"));
-    ok(dir, &format!("{label} oracle --scheme lire --per-list 30"));
+    let ranked = ok(dir, &format!("{label} oracle --scheme lire --per-list 30"));
+    let rows: Vec<&str> = ranked
+        .split(' ')
+        .filter(|w| w.parse::<u32>().is_ok())
+        .collect();
+    assert!(
+        ranked.contains("oracle lire: 200 queries asked, 200 answered; "),
+        "{ranked}"
+    );
     ok(dir, &format!("{label} oracle --scheme seqrank"));
     ok(dir, &format!("{label} regret --expert {run}"));
     assert!(ok(dir, "dataset check d").contains("ok: the returns of"));
@@ -109,6 +117,12 @@ fn a_dataset_is_made_checked_labelled_and_judged() {
     ] {
         assert!(info.contains(part), "{info}\nlacks {part}");
     }
+    // Of ranked lists the queries are told from the rows.
+    let row = info
+        .lines()
+        .find(|l| l.trim_start().starts_with("oracle lire"));
+    let words: Vec<&str> = row.unwrap().split_whitespace().collect();
+    assert_eq!(words[2..4], ["200", rows[2]], "{info}\n{ranked}");
 
     let stored = ok(dir, "teachers d --stored --segment 5 --format csv");
     let wrong = |name: &str| -> f64 {
@@ -257,6 +271,35 @@ fn labels_that_are_made_at_once_are_all_kept() {
 }
 
 #[test]
+fn labels_of_two_sources_stand_beside_each_other() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path();
+    ok(dir, "dataset make reach --episodes 4 --out d");
+    // As if it had come from a D4RL file.
+    let json = fs::read_to_string(dir.join("d/dataset.json")).unwrap();
+    let counted = "\"schema\": 1, \"counting\": {\"d4rl\": {\"dropped\": []}},";
+    let json = json.replace("\"schema\": 1,", counted);
+    fs::write(dir.join("d/dataset.json"), json).unwrap();
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../oracles/tests/import");
+    let import = |format: &str, folder: &str, rest: &str| {
+        format!("dataset import {format} {samples}/{folder} --into d --segment 8{rest}")
+    };
+    let pt = import("preference-transformer", "labels_pt", "");
+    let added = ok(dir, &pt);
+    let before = table(dir, "d", "preferences.parquet");
+    for again in [pt, import("uni-rlhf", "labels_uni_human", "")] {
+        let e = refused(dir, &again);
+        assert!(e.contains("d already has 60 answers of \"human\": "), "{e}");
+        assert!(e.contains("--name gives these another name"), "{e}");
+    }
+    assert!(before == table(dir, "d", "preferences.parquet"));
+    let uni = ok(dir, &import("uni-rlhf", "labels_uni_human", " --name uni"));
+    assert_eq!((&added[..3], &uni[..3]), ("60 ", "60 "), "{added}{uni}");
+    let info = ok(dir, "dataset info d");
+    assert!(info.contains(" human ") && info.contains(" uni "), "{info}");
+}
+
+#[test]
 fn a_changed_dataset_fails_its_check() {
     let place = tempfile::tempdir().unwrap();
     let dir = place.path();
@@ -327,6 +370,30 @@ fn bad_input_says_what_to_do() {
         (
             "label d --segment 5000",
             "no episode holds a segment of 5000 steps",
+        ),
+        (
+            "label d --queries 0",
+            "--queries is 0, but must be from 1 to 10000000",
+        ),
+        (
+            "label d --queries 1000000000000",
+            "--queries is 1000000000000, but must be from 1 to 10000000",
+        ),
+        (
+            "teachers d --queries 18446744073709551615",
+            "--queries is 18446744073709551615, but must be",
+        ),
+        (
+            "label d --segment 1 --scheme lire --queries 90000 --per-list 90000",
+            "pairs, but at most 10000000 are kept: ask fewer --queries",
+        ),
+        (
+            "label d --scheme seqrank --per-list 30",
+            "--per-list is for --scheme lire",
+        ),
+        (
+            "label d --teacher skip --set compat=true",
+            "`compat` is true, but it changes thresholds from the second session",
         ),
         ("teachers d --stored", "`prefbench label` adds some"),
     ];

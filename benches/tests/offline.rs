@@ -219,6 +219,14 @@ fn what_cannot_be_learnt_from_is_refused_before_anything_runs() {
             vec!["`labels.segment`", "40 steps"],
         ),
         (cpl("--set labels.queries=0"), vec!["`labels.queries`"]),
+        (
+            cpl("--set labels.queries=1000000000000"),
+            vec!["`labels.queries` is 1000000000000", "at most 10000000"],
+        ),
+        (
+            cpl("--teacher skip --set teacher_settings.compat=true"),
+            vec!["`teacher_settings.compat`", "has no effect"],
+        ),
         (cpl("--set labels.answers=human"), vec!["no answers"]),
         (
             cpl("--set labels.answers=human --teacher oracle"),

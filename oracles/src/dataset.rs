@@ -31,7 +31,7 @@ pub struct Dataset {
     pub trajectories: Trajectories,
     /// Where each episode comes from: one entry an episode.
     pub origins: Vec<Origin>,
-    /// Every query asked so far, in the order of asking; empty in unlabelled data.
+    /// What teachers said so far, in the order of asking; empty in unlabelled data.
     pub answers: Vec<Answer>,
 }
 
@@ -75,6 +75,10 @@ pub enum Counting {
         /// Transitions that end an episode as terminated and are left out all the same, because the
         /// file marks them as timeouts too: global indices, ascending.
         dropped: Vec<u64>,
+        /// Transitions that end an episode otherwise than as terminated and are not left out, because the file does not
+        /// mark them as timeouts: global indices, ascending.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        kept: Vec<u64>,
     },
     /// As Preference Transformer counts robomimic's demonstrations.
     Robomimic,
@@ -108,6 +112,9 @@ pub struct Answer {
     pub teacher: Arc<str>,
     /// Privileged: the true returns of the left and the right segment, where known.
     pub returns: Option<[f64; 2]>,
+    /// Of answers that follow from others, as those of ranked lists: the query by which this one became
+    /// known, numbered from 0 among those of its teacher. `None` where every answer is a query of its own.
+    pub query: Option<u64>,
 }
 
 impl Dataset {
@@ -119,6 +126,20 @@ impl Dataset {
             true => Some([side(pair.left)?, side(pair.right)?]),
             false => None,
         }
+    }
+
+    /// The answers of this name, each with the number of the query by which it became known.
+    pub fn answers_of(&self, teacher: &str) -> impl Iterator<Item = (u64, &Answer)> {
+        let answers = self.answers.iter().filter(move |a| *a.teacher == *teacher);
+        (0..)
+            .zip(answers)
+            .map(|(row, answer)| (answer.query.unwrap_or(row), answer))
+    }
+
+    /// How many queries the answers of this name took.
+    pub fn queries_of(&self, teacher: &str) -> u64 {
+        let numbers = self.answers_of(teacher).map(|(query, _)| query);
+        numbers.max().map_or(0, |last| last.saturating_add(1))
     }
 
     /// A hash of the episodes, by which two datasets can be told apart: sizes, numbers to the bit, and how

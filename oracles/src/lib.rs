@@ -60,7 +60,9 @@ pub use sampler::k_center::KCenter;
 pub use sampler::near_on_policy::NearOnPolicy;
 pub use sampler::uncertainty::Uncertainty;
 pub use sampler::uniform::Uniform;
-pub use sampler::{NoScores, PairScore, Pool, QuerySampler, SAMPLERS, SamplerEntry, SamplerError};
+pub use sampler::{
+    MOST_PAIRS, NoScores, PairScore, Pool, QuerySampler, SAMPLERS, SamplerEntry, SamplerError,
+};
 pub use segment::{Segment, SegmentView};
 pub use session::{Ledger, Session};
 pub use stream::Stream;

@@ -6,7 +6,8 @@
 //! Feedback", NeurIPS 2023) as LiRE's code has them. A list of n segments gives n(n − 1)/2
 //! preferences for far fewer queries.
 //!
-//! A skipped query is paid for, and the segment that was to be added is dropped.
+//! A skipped query is paid for, and the segment that was to be added is dropped. Every preference has the
+//! number of the query by which it became known, so that what n queries gave can be told.
 //!
 //! Deviations: LiRE's code finishes an insertion beyond the total budget and then throws the
 //! segment away; we stop asking at the budget, with the same lists. Its lists begin with a query
@@ -24,12 +25,23 @@ use crate::stream::Stream;
 use crate::teacher::Teacher;
 use crate::trajectory::{Trajectories, TrajectoryError};
 
+/// A segment in a list.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Placed {
+    /// The segment.
+    pub segment: Segment,
+    /// The query that placed it, numbered from 0 as they were asked. Of a list's first, which takes none:
+    /// the query before it.
+    pub query: u64,
+}
+
 /// Segments in order of preference.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ranking {
     /// Groups of equally preferable segments, the worst group first. None is empty.
-    pub groups: Vec<Vec<Segment>>,
+    pub groups: Vec<Vec<Placed>>,
 }
 
 impl Ranking {
@@ -43,23 +55,36 @@ impl Ranking {
         self.groups.is_empty()
     }
 
+    /// Number of pairs in the list.
+    pub fn pairs(&self) -> u64 {
+        let n = self.len() as u64;
+        n * n.saturating_sub(1) / 2
+    }
+
     /// Every pair in the list, the lower group's segment on the left: so the label is
-    /// [`Label::Right`], or [`Label::Equal`] within a group.
-    pub fn preferences(&self) -> Vec<Preference> {
-        let ranked: Vec<(usize, Segment)> = (self.groups.iter().enumerate())
-            .flat_map(|(rank, group)| group.iter().map(move |&segment| (rank, segment)))
+    /// [`Label::Right`], or [`Label::Equal`] within a group. Each with the query by which it became
+    /// known: the one that placed the later of its sides.
+    pub fn preferences(&self) -> impl Iterator<Item = (u64, Preference)> {
+        let ranked: Vec<(usize, Placed)> = (self.groups.iter().enumerate())
+            .flat_map(|(rank, group)| group.iter().map(move |&placed| (rank, placed)))
             .collect();
-        let mut all = Vec::with_capacity(ranked.len() * ranked.len().saturating_sub(1) / 2);
-        for (i, &(low, left)) in ranked.iter().enumerate() {
-            all.extend(ranked[i + 1..].iter().map(|&(high, right)| Preference {
-                pair: Pair { left, right },
-                label: match low < high {
-                    true => Label::Right,
-                    false => Label::Equal,
-                },
-            }));
-        }
-        all
+        (0..ranked.len()).flat_map(move |i| {
+            let (low, left) = ranked[i];
+            let pair = |&(high, right): &(usize, Placed)| {
+                let preference = Preference {
+                    pair: Pair {
+                        left: left.segment,
+                        right: right.segment,
+                    },
+                    label: match low < high {
+                        true => Label::Right,
+                        false => Label::Equal,
+                    },
+                };
+                (left.query.max(right.query), preference)
+            };
+            ranked[i + 1..].iter().map(pair).collect::<Vec<_>>()
+        })
     }
 }
 
@@ -69,14 +94,38 @@ impl Ranking {
 pub struct Rankings {
     /// The lists, in the order in which they were made.
     pub lists: Vec<Ranking>,
+    /// The last query about each segment that was dropped, with its number.
+    pub dropped: Vec<(u64, Pair)>,
     /// Comparisons asked and answered.
     pub ledger: Ledger,
 }
 
 impl Rankings {
-    /// Every pair inside each list; see [`Ranking::preferences`].
-    pub fn preferences(&self) -> Vec<Preference> {
-        self.lists.iter().flat_map(Ranking::preferences).collect()
+    /// What was learnt, each with the query by which it became known, in their order: every pair inside each
+    /// list (see [`Ranking::preferences`]), and without a label the last query about each segment that was
+    /// dropped. So the first n queries gave those whose number is below n, and the last of all is among them.
+    pub fn answers(&self) -> Vec<(u64, Pair, Option<Label>)> {
+        let pairs = self.lists.iter().flat_map(Ranking::preferences);
+        let pairs = pairs.map(|(query, p)| (query, p.pair, Some(p.label)));
+        let dropped = self
+            .dropped
+            .iter()
+            .map(|&(query, pair)| (query, pair, None));
+        let mut all: Vec<_> = pairs.chain(dropped).collect();
+        all.sort_by_key(|answer| answer.0);
+        all
+    }
+
+    /// A segment as the query asked last places it.
+    fn placed(&self, segment: Segment) -> Placed {
+        let query = self.ledger.asked.saturating_sub(1);
+        Placed { segment, query }
+    }
+
+    /// Drops a segment after the query asked last.
+    fn drop(&mut self, pair: Pair) {
+        self.dropped
+            .push((self.ledger.asked.saturating_sub(1), pair));
     }
 
     /// Asks one comparison and counts it.
@@ -149,6 +198,7 @@ pub fn lire<E>(
             break;
         };
         let (mut low, mut high) = (0, list.groups.len());
+        let mut beside = segment; // what it was compared with last
         let place = loop {
             if low == high {
                 break Some(Place::Between(low));
@@ -158,18 +208,22 @@ pub fn lire<E>(
             }
             let middle = (low + high) / 2;
             let group = &list.groups[middle];
-            let member = group[rng.below(group.len())];
-            match rankings.compare(&mut compare, segment, member)? {
+            beside = group[rng.below(group.len())].segment;
+            match rankings.compare(&mut compare, segment, beside)? {
                 Some(Label::Left) => low = middle + 1,
                 Some(Label::Right) => high = middle,
                 Some(Label::Equal) => break Some(Place::In(middle)),
                 None => break None,
             }
         };
+        let placed = rankings.placed(segment);
         match place {
-            Some(Place::Between(at)) => list.groups.insert(at, vec![segment]),
-            Some(Place::In(group)) => list.groups[group].push(segment),
-            None => {}
+            Some(Place::Between(at)) => list.groups.insert(at, vec![placed]),
+            Some(Place::In(group)) => list.groups[group].push(placed),
+            None => rankings.drop(Pair {
+                left: segment,
+                right: beside,
+            }),
         }
     }
     rankings.close(list);
@@ -201,7 +255,7 @@ pub fn seqrank<E>(
 ) -> Result<Rankings, E> {
     let mut rankings = Rankings::default();
     let mut segments = segments.into_iter();
-    let Some(mut last) = segments.next() else {
+    let Some(mut last) = segments.next().map(|first| rankings.placed(first)) else {
         return Ok(rankings);
     };
     // The list from `last`'s group to the other end, so that it always grows at its back, and the
@@ -212,31 +266,39 @@ pub fn seqrank<E>(
         let Some(segment) = segments.next() else {
             break;
         };
-        match rankings.compare(&mut compare, last, segment)? {
-            None => continue,
+        let answer = rankings.compare(&mut compare, last.segment, segment)?;
+        let placed = rankings.placed(segment);
+        match answer {
+            None => {
+                rankings.drop(Pair {
+                    left: last.segment,
+                    right: segment,
+                });
+                continue;
+            }
             Some(Label::Equal) => {
                 if let Some(group) = chain.last_mut() {
-                    group.push(segment);
+                    group.push(placed);
                 }
             }
             answer if direction.is_none() || direction == answer => {
-                chain.push(vec![segment]);
+                chain.push(vec![placed]);
                 direction = answer;
             }
             answer => {
-                let next = vec![vec![last], vec![segment]];
+                let next = vec![vec![last], vec![placed]];
                 rankings.close(ordered(std::mem::replace(&mut chain, next), direction));
                 direction = answer;
             }
         }
-        last = segment;
+        last = placed;
     }
     rankings.close(ordered(chain, direction));
     Ok(rankings)
 }
 
 /// A chain as a list, worst first: one that fell is turned round.
-fn ordered(mut chain: Vec<Vec<Segment>>, direction: Option<Label>) -> Ranking {
+fn ordered(mut chain: Vec<Vec<Placed>>, direction: Option<Label>) -> Ranking {
     if direction == Some(Label::Left) {
         chain.reverse();
     }

@@ -23,6 +23,9 @@ use crate::segment::Segment;
 use crate::stream::Stream;
 use crate::trajectory::{Trajectories, TrajectoryError};
 
+/// Pairs that are drawn at once, at most: they are kept in memory, with all that is said of them.
+pub const MOST_PAIRS: usize = 10_000_000;
+
 /// Where queries come from.
 #[derive(Clone, Debug)]
 pub struct Pool<'a> {
@@ -56,7 +59,8 @@ impl<'a> Pool<'a> {
     /// sides may overlap or coincide. The reference code leaves out the last start; we do not.
     ///
     /// # Errors
-    /// [`SamplerError::TooShort`] if no episode is long enough.
+    /// [`SamplerError::TooShort`] if no episode is long enough, [`SamplerError::TooMany`] if `n` is above
+    /// [`MOST_PAIRS`].
     pub fn pairs(
         &self,
         segment_len: usize,
@@ -64,7 +68,7 @@ impl<'a> Pool<'a> {
         rng: &mut Stream,
     ) -> Result<Vec<Pair>, SamplerError> {
         let eligible = self.eligible(segment_len)?;
-        Ok(self.pairs_from(&eligible, segment_len, n, rng))
+        self.pairs_from(&eligible, segment_len, n, rng)
     }
 
     /// The complete episodes of the pool that hold a segment of `segment_len` steps, in order; at
@@ -93,7 +97,10 @@ impl<'a> Pool<'a> {
         segment_len: usize,
         n: usize,
         rng: &mut Stream,
-    ) -> Vec<Pair> {
+    ) -> Result<Vec<Pair>, SamplerError> {
+        if n > MOST_PAIRS {
+            return Err(SamplerError::TooMany { pairs: n });
+        }
         let all = self.trajectories.episodes();
         let mut segment = || {
             let episode = eligible[rng.below(eligible.len())];
@@ -105,12 +112,11 @@ impl<'a> Pool<'a> {
                 len: segment_len as u32,
             }
         };
-        (0..n)
-            .map(|_| Pair {
-                left: segment(),
-                right: segment(),
-            })
-            .collect()
+        let pair = |_| Pair {
+            left: segment(),
+            right: segment(),
+        };
+        Ok((0..n).map(pair).collect())
     }
 }
 
@@ -171,6 +177,14 @@ pub enum SamplerError {
         episodes: usize,
         /// Steps of the longest of them.
         longest: usize,
+    },
+    /// More pairs than are drawn at once.
+    #[error(
+        "{pairs} pairs are to be drawn at once, but at most {MOST_PAIRS} can be: ask fewer queries"
+    )]
+    TooMany {
+        /// Pairs asked for.
+        pairs: usize,
     },
     /// The sampler reads the opinions of ensemble members, of which there are too few.
     #[error(

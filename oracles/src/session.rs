@@ -13,6 +13,8 @@ pub struct Session {
     /// Standard deviation of the true returns of all segments in those episodes: the unit of noise
     /// that depends on a difference of returns. 0 where it is unknown.
     pub return_spread: f64,
+    /// Mean length of those episodes in control steps, shorter than T_ep where some end early. 0 where there is none.
+    pub average_length: f64,
     /// T_ep: length of a full episode, in control steps; positive.
     pub episode_length: f64,
     /// Number of this session, from 0.
@@ -24,7 +26,7 @@ pub struct Session {
 impl Session {
     /// A session, with user 0, after the last `window` complete episodes (B-Pref: 10): R̄ is the
     /// mean of their returns; the spread is that of all windows of `segment_len` steps in them
-    /// (divisor n, so that each possible segment counts alike). Both are 0 where there is none.
+    /// (divisor n, so that each possible segment counts alike). These are 0 where there is none.
     ///
     /// `episode_length` is the task's horizon, as in B-Pref, not the mean length observed. B-Pref's
     /// PEBBLE loop also counts a return of 0 from before the first episode; we do not.
@@ -41,12 +43,17 @@ impl Session {
             .clone()
             .map(|e| trajectories.episode_return(e))
             .collect();
+        let lengths: Vec<f64> = trajectories.episodes()[recent.clone()]
+            .iter()
+            .map(|e| e.len as f64)
+            .collect();
         let windows: Vec<f64> = recent
             .flat_map(|e| window_returns(trajectories, e, segment_len))
             .collect();
         Session {
             average_return: mean(&returns),
             return_spread: spread(&windows),
+            average_length: mean(&lengths),
             episode_length,
             index,
             user: 0,

@@ -53,6 +53,7 @@ fn dataset(lengths: &[usize], answers: usize) -> Dataset {
             ][i % 4],
             teacher: ["oracle", "human"][i / 3 % 2].into(),
             returns: (i % 5 > 0).then_some([i as f64 / 3.0, -1e300]),
+            query: None,
         }
     });
     Dataset {
@@ -116,6 +117,32 @@ fn no_episodes_are_a_dataset_too() {
     (empty.trajectories, empty.origins) = (Trajectories::new(3, 2), Vec::new());
     empty.write(&dir).unwrap();
     assert_eq!(Dataset::read(&dir).unwrap(), empty);
+}
+
+/// Bytes of the table that a dataset without derived answers has always been written as.
+#[test]
+fn answers_that_follow_from_others_have_a_query_and_the_rest_stays_as_it_was() {
+    let place = tempdir().unwrap();
+    let dir = place.path().join("d");
+    let mut d = dataset(&[4, 3], 6);
+    d.write(&dir).unwrap();
+    let table = || fs::read(dir.join("preferences.parquet")).unwrap();
+    let hash = blake3::hash(&table()).to_hex();
+    assert_eq!(&hash[..16], "a3dbd8a04bd543ac");
+    let numbers = |d: &Dataset| d.answers_of("oracle").map(|a| a.0).collect::<Vec<_>>();
+    assert_eq!((numbers(&d), d.queries_of("oracle")), (vec![0, 1, 2], 3));
+    assert_eq!(d.queries_of("nobody"), 0);
+
+    let before = table();
+    (d.answers[1].query, d.answers[2].query) = (Some(0), Some(7));
+    d.write_answers(&dir).unwrap();
+    assert_ne!(before, table());
+    let read = Dataset::read(&dir).unwrap();
+    assert_eq!(read, d);
+    assert_eq!(
+        (numbers(&read), read.queries_of("oracle")),
+        (vec![0, 0, 7], 8)
+    );
 }
 
 #[test]
@@ -195,7 +222,19 @@ fn what_does_not_fit_is_refused_by_name() {
             fs::copy(dir.join(from), dir.join(to)).unwrap();
         }
     };
-    let cases: [(Damage, &str); 9] = [
+    // The episodes' numbers of a table that was sorted: where lengths are alike nothing else would tell.
+    let sorted = |dir: &Path| {
+        let path = dir.join("episodes.parquet");
+        let mut table = fs::read(&path).unwrap();
+        let at = table.windows(8).position(|w| w == [0, 0, 0, 0, 1, 0, 0, 0]);
+        table[at.unwrap()..][..8].copy_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0]);
+        fs::write(path, table).unwrap();
+    };
+    let cases: [(Damage, &str); 10] = [
+        (
+            Box::new(sorted),
+            "/episodes.parquet, episode: the episodes are not 0, 1, 2, ... in their order",
+        ),
         (
             Box::new(|dir| fs::remove_file(dir.join("dataset.json")).unwrap()),
             "is this the folder of a dataset?",

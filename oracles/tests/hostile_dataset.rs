@@ -45,6 +45,7 @@ fn sample() -> Dataset {
         label: Some(Label::Left),
         teacher: "oracle".into(),
         returns: Some([3.0, 3.0]),
+        query: Some(1),
     };
     Dataset {
         about: About {

@@ -241,6 +241,40 @@ fn pickled_trajectories_and_replay_buffers_are_the_same_episodes() {
     }
 }
 
+/// As `preprocess_robosuite_dataset.py` of OPPO writes them; LiRE's buffers need all of it.
+#[test]
+fn of_oppos_trajectories_the_ends_may_be_unknown() {
+    let place = tempfile::tempdir().unwrap();
+    let without = |format: &str, keys: &[&str]| {
+        let name = format!("arrays_{format}.pkl");
+        let mut bytes = std::fs::read(folder().join(&name)).unwrap();
+        for key in keys.iter().map(|key| key.as_bytes()) {
+            let at = bytes.windows(key.len()).position(|w| w == key).unwrap();
+            bytes[at] = b'_';
+        }
+        let path = place.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        read(format, path.to_str().unwrap())
+    };
+    let whole = read("oppo", "arrays_oppo.pkl").unwrap().trajectories;
+    let bare = without("oppo", &["terminals", "next_observations"]).unwrap();
+    let bare = bare.trajectories;
+    assert_eq!(bare.all_actions(), whole.all_actions());
+    assert_eq!(bare.all_rewards(), whole.all_rewards());
+    let cut = Some(Ending::Cut);
+    assert!(bare.episodes().iter().all(|e| e.ending == cut));
+    let e = without("oppo", &["rewards"]).unwrap_err();
+    assert!(
+        e.to_string().contains("rewards: there is no such array"),
+        "{e}"
+    );
+    let e = without("lire", &["dones"]).unwrap_err();
+    assert!(
+        e.to_string().contains("dones: there is no such array"),
+        "{e}"
+    );
+}
+
 /// The dataset that `arrays.py` labels, as an importer of D4RL files makes it: an observation is its
 /// row in the file.
 fn d4rl(samples: &Json) -> Dataset {
@@ -277,7 +311,10 @@ fn d4rl(samples: &Json) -> Dataset {
     Dataset {
         about: About {
             true_rewards: true,
-            counting: Counting::D4rl { dropped },
+            counting: Counting::D4rl {
+                dropped,
+                kept: Vec::new(),
+            },
             ..About::default()
         },
         trajectories,
@@ -290,11 +327,11 @@ fn d4rl(samples: &Json) -> Dataset {
 fn the_q_learning_view_is_d4rls() {
     let samples = &samples()["labels"];
     let dataset = d4rl(samples);
-    let Counting::D4rl { dropped } = &dataset.about.counting else {
+    let Counting::D4rl { dropped, kept } = &dataset.about.counting else {
         panic!("{:?}", dataset.about);
     };
     assert!(!dropped.is_empty()); // the sample has rows that are both
-    let view = QLearning::new(&dataset.trajectories, dropped);
+    let view = QLearning::new(&dataset.trajectories, dropped, kept);
     let rows: Vec<_> = (0..view.len())
         .map(|i| view.transition(i).unwrap())
         .collect();
@@ -311,7 +348,7 @@ fn the_last_row_is_out_of_the_view_even_if_it_is_terminal() {
         trajectories.push(&[0.0], 0.0, &[0.0]).unwrap();
         trajectories.finish(Ending::Terminated).unwrap();
     }
-    let view = QLearning::new(&trajectories, &[]);
+    let view = QLearning::new(&trajectories, &[], &[]);
     assert_eq!(view.len(), 3);
     assert_eq!(view.segment(0, 2).unwrap().start, 0);
     assert_eq!(view.segment(1, 2), None);
@@ -413,6 +450,17 @@ fn labels_of_robosuite_count_demonstrations_alphabetically() {
 fn labels_are_not_put_onto_datasets_that_count_otherwise() {
     let samples = &samples()["labels"];
     let path = folder().join("labels_pt");
+    let place = tempfile::tempdir().unwrap();
+    let copied = |name: &str| {
+        let copy = place.path().join(name);
+        std::fs::create_dir(&copy).unwrap();
+        for entry in std::fs::read_dir(&path).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
+        }
+        copy
+    };
+    let path = copied("hopper-medium-v2");
     for counting in [Counting::None, Counting::Robomimic] {
         let mut dataset = d4rl(samples);
         dataset.about.counting = counting;
@@ -423,13 +471,19 @@ fn labels_are_not_put_onto_datasets_that_count_otherwise() {
         assert!(error.reason.contains(part), "{error}");
     }
     // Nor those of robosuite onto one of D4RL.
-    let robosuite = tempfile::tempdir().unwrap();
-    let robosuite = robosuite.path().join("Lift_ph");
-    std::fs::create_dir(&robosuite).unwrap();
-    for entry in std::fs::read_dir(path).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), robosuite.join(entry.file_name())).unwrap();
+    let robosuite = copied("Lift_ph");
+    std::fs::create_dir(robosuite.join("sub")).unwrap();
+    let typed_otherwise = robosuite.join("sub/..");
+    for path in [&robosuite, &typed_otherwise] {
+        let error = label("preference-transformer", path, &mut d4rl(samples), 8).unwrap_err();
+        let part = "_ph or _mh count the transitions of a robomimic file, which it is not";
+        assert!(error.reason.contains(part), "{error}");
     }
-    let error = label("preference-transformer", &robosuite, &mut d4rl(samples), 8).unwrap_err();
-    assert!(error.reason.contains("robomimic"), "{error}");
+    // Both go with a robomimic file, and so does a folder of another name: it is the sample that is too short.
+    for path in [&robosuite, &typed_otherwise, &folder().join("labels_pt")] {
+        let mut dataset = d4rl(samples);
+        dataset.about.counting = Counting::Robomimic;
+        let error = label("preference-transformer", path, &mut dataset, 8).unwrap_err();
+        assert!(error.reason.contains("has 382 transitions"), "{error}");
+    }
 }

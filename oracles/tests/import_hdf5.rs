@@ -8,9 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use hdf5_pure::FileBuilder;
 use prefbench_oracles::import::Read;
+use prefbench_oracles::import::qlearning::QLearning;
 use prefbench_oracles::{
-    About, Answer, Columns, Dataset, DatasetError, Ending, Origin, Trajectories,
+    About, Answer, Columns, Counting, Dataset, DatasetError, Ending, Origin, Trajectories,
 };
 use prefbench_oracles::{Pair, Segment, export, import};
 
@@ -52,6 +54,75 @@ fn values_are_those_that_numpy_has() {
         );
     }
     assert_eq!(expected.len(), 8);
+}
+
+/// D4RL sets the terminals of mazes wherever the robot is at the goal of the evaluation.
+#[test]
+fn mazes_end_at_timeouts_and_new_goals_not_at_goals() {
+    let rows = 12;
+    let flags = |set: &[usize]| -> Vec<f32> {
+        let flag = |row| f32::from(u8::from(set.contains(&row)));
+        (0..rows).map(flag).collect()
+    };
+    let file = |goal: Option<usize>| {
+        let mut file = FileBuilder::new();
+        let numbers: Vec<f32> = (0..rows).map(|row| row as f32).collect();
+        let columns = [
+            ("observations", numbers.clone(), true),
+            ("actions", numbers.clone(), true),
+            ("rewards", numbers, false),
+            ("terminals", flags(&[2, 5, 10]), false),
+            ("timeouts", flags(&[5]), false),
+        ];
+        for (name, data, table) in columns {
+            let shape = [rows as u64, 1];
+            let shape = if table { &shape[..] } else { &shape[..1] };
+            file.create_dataset(name)
+                .with_f32_data(&data)
+                .with_shape(shape);
+        }
+        if let Some(change) = goal {
+            let mut infos = file.create_group("infos");
+            let goals: Vec<f32> = (0..rows)
+                .flat_map(|row| [8.0, if row < change { 4.0 } else { 0.5 }])
+                .collect();
+            let shape = [rows as u64, 2];
+            infos
+                .create_dataset("goal")
+                .with_f32_data(&goals)
+                .with_shape(&shape);
+            file.add_group(infos.finish());
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("maze.hdf5");
+        fs::write(&path, file.finish().unwrap()).unwrap();
+        read("d4rl", &path).unwrap()
+    };
+    let lengths = |d: &Dataset| -> Vec<_> {
+        let episodes = d.trajectories.episodes().iter();
+        episodes.map(|e| (e.len, e.ending.unwrap())).collect()
+    };
+    let maze = file(Some(9));
+    let (cut, terminated) = (Ending::Cut, Ending::Terminated);
+    assert_eq!(lengths(&maze), [(6, terminated), (3, cut), (3, cut)]);
+    let Counting::D4rl { dropped, kept } = &maze.about.counting else {
+        panic!("{:?}", maze.about);
+    };
+    assert_eq!((dropped.as_slice(), kept.as_slice()), (&[5][..], &[8][..]));
+    // D4RL leaves out timeouts and the last row, and nothing else.
+    let view = QLearning::new(&maze.trajectories, dropped, kept);
+    let left: Vec<_> = (0..view.len())
+        .map(|i| view.transition(i).unwrap())
+        .collect();
+    assert_eq!(left, [0, 1, 2, 3, 4, 6, 7, 8, 9, 10]);
+    assert!(view.segment(1, 4).is_some() && view.segment(6, 3).is_none());
+
+    // Without goals terminals are ends, and dataset.json is as it always was.
+    let other = file(None);
+    let all = [(3, terminated), (3, terminated), (5, terminated), (1, cut)];
+    assert_eq!(lengths(&other), all);
+    let counting = serde_json::to_string(&other.about.counting).unwrap();
+    assert_eq!(counting, r#"{"d4rl":{"dropped":[5]}}"#);
 }
 
 #[test]
@@ -156,6 +227,7 @@ fn an_exported_dataset_reads_back_the_same() {
         label: None,
         teacher: "oracle".into(),
         returns: None,
+        query: None,
     });
     write(&dataset, &dir.path().join("labelled")).unwrap();
     let metadata = fs::read_to_string(dir.path().join("labelled/data/metadata.json")).unwrap();

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::convert::Infallible;
 
-use prefbench_oracles::ranking::{by_teacher, lire, seqrank};
+use prefbench_oracles::ranking::{Placed, by_teacher, lire, seqrank};
 use prefbench_oracles::{
     Ending, Label, Ledger, Pair, Preference, Rankings, Segment, Session, Stream, Trajectories, ask,
     scripted,
@@ -58,8 +58,8 @@ fn exact<'a>(
 
 /// The lists as `rankings.py` prints them.
 fn printed(name: &str, rankings: &Rankings) -> Vec<String> {
-    let group = |group: &Vec<Segment>| {
-        let mut numbers: Vec<u32> = group.iter().map(|s| s.trajectory).collect();
+    let group = |group: &Vec<Placed>| {
+        let mut numbers: Vec<u32> = group.iter().map(|p| p.segment.trajectory).collect();
         numbers.sort_unstable();
         numbers
             .iter()
@@ -67,7 +67,7 @@ fn printed(name: &str, rankings: &Rankings) -> Vec<String> {
             .collect::<Vec<_>>()
             .join(" ")
     };
-    let line = |groups: &Vec<Vec<Segment>>| {
+    let line = |groups: &Vec<Vec<Placed>>| {
         let groups: Vec<String> = groups.iter().map(group).collect();
         format!("{name} {}", groups.join("|"))
     };
@@ -117,9 +117,10 @@ fn a_list_gives_every_pair_in_it() {
     let mut rng = Stream::new(0, "members");
     let compare = exact(&values, &mut calls);
     let rankings = lire(segments(4), 100, 100, &mut rng, compare).unwrap();
-    let preferences = rankings.preferences();
+    assert_eq!(rankings.lists[0].pairs(), 6);
+    let preferences: Vec<_> = rankings.lists[0].preferences().collect();
     assert_eq!(preferences.len(), 6);
-    for Preference { pair, label } in preferences {
+    for (_, Preference { pair, label }) in preferences {
         let [l, r] = [pair.left, pair.right].map(|s| values[s.trajectory as usize]);
         assert_ne!(pair.left, pair.right);
         assert_eq!(
@@ -161,11 +162,23 @@ fn a_skipped_query_costs_and_drops_the_segment() {
         let label = if l < r { Label::Right } else { Label::Left };
         Ok::<_, Infallible>((!skips).then_some(label))
     };
-    let expected = vec![vec![segment(0)], vec![segment(1)], vec![segment(3)]];
+    // Placed by these queries: the second, number 1, is the one skipped.
+    let expected: Vec<_> = [(0, 0), (1, 0), (3, 2)]
+        .map(|(i, query)| {
+            let segment = segment(i);
+            vec![Placed { segment, query }]
+        })
+        .into();
+    let skipped = |left, right| {
+        let (left, right) = (segment(left), segment(right));
+        [(1, Pair { left, right })]
+    };
     let seqrank = seqrank(segments(4), 100, hates_two).unwrap();
     assert_eq!(seqrank.lists[0].groups, expected);
+    assert_eq!(seqrank.dropped, skipped(1, 2));
     let lire = lire(segments(4), 100, 100, &mut Stream::new(0, "m"), hates_two).unwrap();
     assert_eq!(lire.lists[0].groups, expected);
+    assert_eq!(lire.dropped, skipped(2, 1));
     assert_eq!((seqrank.ledger.asked, seqrank.ledger.answered), (3, 2));
     assert_eq!((lire.ledger.asked, lire.ledger.answered), (3, 2));
 
@@ -181,12 +194,12 @@ fn one_query_a_list_makes_independent_pairs() {
     let (mut calls, mut rng) = (0, Stream::new(0, "members"));
     let rankings = lire(segments(40), 20, 1, &mut rng, exact(&values, &mut calls)).unwrap();
     assert_eq!(rankings.lists.len(), 20);
-    let pairs = rankings.preferences().into_iter().map(|p| {
-        let mut sides = [p.pair.left.trajectory, p.pair.right.trajectory];
+    let pairs = rankings.answers().into_iter().map(|(query, pair, _)| {
+        let mut sides = [pair.left.trajectory, pair.right.trajectory];
         sides.sort_unstable();
-        sides
+        (query, sides)
     });
-    assert!(pairs.eq((0..20).map(|j| [2 * j, 2 * j + 1])));
+    assert!(pairs.eq((0..20).map(|j| (u64::from(j), [2 * j, 2 * j + 1]))));
 }
 
 #[test]
@@ -235,6 +248,41 @@ fn a_teacher_answers_each_comparison_from_its_own_position() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// The first queries of many are the queries of a smaller budget: they tell the same.
+    #[test]
+    fn what_so_many_queries_gave_can_be_told(
+        values in prop::collection::vec(0u64..9, 60),
+        budget in 0u64..60,
+        fewer in 0u64..60,
+        per_list in 0u64..20,
+        skips in 0u64..9,
+        seed: u64,
+    ) {
+        let asks = |budget: u64| {
+            let compare = || {
+                let mut calls = 0;
+                let values = &values;
+                move |pair: Pair| {
+                    let answer = exact(values, &mut calls)(pair)?;
+                    Ok::<_, Infallible>(answer.filter(|_| values[pair.left.trajectory as usize] != skips))
+                }
+            };
+            let mut rng = Stream::new(seed, "m");
+            let lists = lire(segments(60), budget, per_list, &mut rng, compare()).unwrap();
+            [lists, seqrank(segments(60), budget, compare()).unwrap()]
+        };
+        let labelled = |rankings: &Rankings, below: u64| -> Vec<_> {
+            let known = rankings.answers().into_iter().filter(|a| a.0 < below && a.2.is_some());
+            known.map(|(query, pair, _)| (query, [pair, pair.swapped()].map(|p| p.left.trajectory))).collect()
+        };
+        for (many, few) in asks(budget).iter().zip(&asks(fewer.min(budget))) {
+            let sorted = |mut answers: Vec<_>| { answers.sort_unstable(); answers };
+            prop_assert_eq!(sorted(labelled(many, fewer)), sorted(labelled(few, u64::MAX)));
+            let last = many.answers().last().map_or(0, |a| a.0 + 1);
+            prop_assert_eq!(last, many.ledger.asked);
+        }
+    }
+
     #[test]
     fn groups_are_sorted_whatever_the_budget(
         values in prop::collection::vec(0u64..9, 60),
@@ -249,8 +297,8 @@ proptest! {
         for rankings in [lists.unwrap(), chains.unwrap()] {
             prop_assert!(rankings.ledger.asked <= budget);
             for list in &rankings.lists {
-                let group = |g: &Vec<Segment>| -> HashSet<u64> {
-                    g.iter().map(|s| values[s.trajectory as usize]).collect()
+                let group = |g: &Vec<Placed>| -> HashSet<u64> {
+                    g.iter().map(|p| values[p.segment.trajectory as usize]).collect()
                 };
                 let groups: Vec<_> = list.groups.iter().map(group).collect();
                 prop_assert!(groups.iter().all(|g| g.len() == 1));

@@ -87,6 +87,7 @@ fn answers_without_true_returns_are_not_judged() {
         label: Some(Label::Left),
         teacher: Arc::from("human"),
         returns: Some([3.0, 1.0]),
+        query: None,
     };
     assert_eq!(
         Judged::from_answer(&answer),

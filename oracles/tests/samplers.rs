@@ -234,6 +234,15 @@ fn refusals_say_what_to_do() {
     };
     assert_eq!(whole.pairs(10, 1, &mut rng), pool.pairs(10, 1, &mut rng));
 
+    // More than fit into memory, ten times as many candidates included.
+    for entry in SAMPLERS {
+        let chosen = entry.sampler;
+        let mut scores = Ensemble::new(2);
+        let error = chosen.select(&pool, 5, usize::MAX, &mut scores, &mut rng);
+        let many = SamplerError::TooMany { pairs: usize::MAX };
+        assert_eq!(error.unwrap_err(), many, "{}", entry.id);
+    }
+
     let disagreement = sampler::find("disagreement").unwrap().sampler;
     let alone = disagreement.select(&pool, 5, 1, &mut Ensemble::new(1), &mut rng);
     assert_eq!(

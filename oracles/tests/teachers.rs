@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 
 use prefbench_oracles::{
-    Ending, Label, Pair, Scripted, Segment, Session, Stream, Teacher, Trajectories, ask, scripted,
-    scripted::Unit, teacher,
+    Ending, Label, Pair, Pool, Scripted, Segment, Session, Stream, Teacher, Trajectories, ask,
+    scripted, scripted::Unit, teacher,
 };
 use proptest::prelude::*;
 
@@ -15,6 +15,7 @@ const H: usize = 20;
 const SESSION: Session = Session {
     average_return: 1000.0,
     return_spread: 2.0,
+    average_length: 1000.0,
     episode_length: 1000.0,
     index: 0,
     user: 0,
@@ -207,6 +208,45 @@ fn thresholds_are_strict_and_ties_go_left() {
     assert_eq!(labels(equal), "RRE"); // a difference of 1 is not below 1
 }
 
+/// CLARIFY's threshold is ε·H times the mean reward of a step, however early episodes end; B-Pref's are by the horizon.
+#[test]
+fn the_unsure_threshold_is_by_the_mean_reward_of_a_step() {
+    // 40 episodes of 5 to 24 steps of a horizon of 100, with rewards 0 to 1.
+    let mut draw = Stream::new(0, "rewards");
+    let (mut all, mut steps) = (0.0, 0.0);
+    let (store, _) = store((0..40).map(|e| {
+        let rewards: Vec<f32> = (0..5 + e / 2)
+            .map(|_| draw.below(257) as f32 / 256.0)
+            .collect();
+        all += rewards.iter().map(|&r| f64::from(r)).sum::<f64>();
+        steps += rewards.len() as f64;
+        rewards
+    }));
+    let session = Session::recent(&store, usize::MAX, 100.0, 0, 5);
+    let pairs = Pool::recent(&store, usize::MAX, &[]);
+    let pairs = pairs.pairs(5, 2000, &mut Stream::new(0, "query")).unwrap();
+    let gaps: Vec<f64> = pairs
+        .iter()
+        .map(|p| {
+            let [left, right] = [p.left, p.right].map(|s| store.view(s).unwrap().true_return());
+            (left - right).abs()
+        })
+        .collect();
+    let labels = ask(
+        &scripted::UNSURE,
+        &store,
+        &pairs,
+        &session,
+        &Stream::new(0, "t"),
+        0,
+    )
+    .unwrap();
+    let within = |threshold: f64| gaps.iter().filter(|&&gap| gap <= threshold).count();
+    let skipped = labels.iter().filter(|label| label.is_none()).count();
+    assert_eq!(skipped, within(0.5 * all / steps * 5.0));
+    assert!(skipped > 3 * within(0.5 * session.average_return * 5.0 / 100.0));
+}
+
 #[test]
 fn a_poor_policy_disables_the_thresholds() {
     let session = Session {
@@ -257,6 +297,7 @@ fn a_session_averages_the_last_complete_episodes() {
     assert_eq!(few.average_return, 13.0);
     let none = Session::recent(&Trajectories::new(1, 1), 10, 2.0, 0, 2);
     assert_eq!((none.average_return, none.return_spread), (0.0, 0.0));
+    assert_eq!((few.average_length, none.average_length), (2.0, 0.0));
 }
 
 fn rewards() -> impl Strategy<Value = Vec<f32>> {

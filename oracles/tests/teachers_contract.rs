@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 const SESSION: Session = Session {
     average_return: 10.0,
     return_spread: 3.0,
+    average_length: 12.0,
     episode_length: 12.0,
     index: 0,
     user: 0,

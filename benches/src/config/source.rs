@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result, bail};
 use prefbench_agents::{Algorithm, Tier};
 use prefbench_envs::Task;
-use prefbench_oracles::{About, Dataset, Label, Preference};
+use prefbench_oracles::{About, Dataset, Label, MOST_PAIRS, Preference};
 use serde::{Deserialize, Serialize};
 
 use super::RunConfig;
@@ -34,7 +34,7 @@ pub struct Source {
 pub struct Labels {
     /// The name of answers in the dataset. Where it is empty, the run's teacher is asked.
     pub answers: String,
-    /// Queries: asked of the teacher, or the first so many of the answers, all if there are fewer.
+    /// Queries: asked of the teacher, or what the first so many gave of the answers, all if there are fewer.
     pub queries: u64,
     /// Steps of a segment, where the teacher is asked.
     pub segment: u64,
@@ -65,17 +65,16 @@ pub struct Facts {
     /// Steps of the longest episode.
     longest: usize,
     episodes: String,
-    /// By name: their number, and their hash.
-    answers: BTreeMap<String, (u64, String)>,
+    /// Their hash, by name.
+    answers: BTreeMap<String, String>,
 }
 
 impl Facts {
     /// Of a dataset.
     pub fn of(dataset: &Dataset) -> Self {
-        let mut answers: BTreeMap<String, (u64, blake3::Hasher)> = BTreeMap::new();
+        let mut answers: BTreeMap<String, blake3::Hasher> = BTreeMap::new();
         for answer in &dataset.answers {
-            let (count, hasher) = answers.entry(answer.teacher.to_string()).or_default();
-            *count += 1;
+            let hasher = answers.entry(answer.teacher.to_string()).or_default();
             let sides = [answer.pair.left, answer.pair.right];
             for n in sides.iter().flat_map(|s| [s.trajectory, s.start, s.len]) {
                 hasher.update(&n.to_le_bytes());
@@ -86,6 +85,10 @@ impl Facts {
                 Some(Label::Right) => 2,
                 Some(Label::Equal) => 3,
             }]);
+            // Left out where it tells nothing, so that such answers keep their hash.
+            if let Some(query) = answer.query {
+                hasher.update(&query.to_le_bytes());
+            }
         }
         let t = &dataset.trajectories;
         Self {
@@ -96,7 +99,7 @@ impl Facts {
             episodes: dataset.episodes_hash(),
             answers: answers
                 .into_iter()
-                .map(|(name, (n, hasher))| (name, (n, hasher.finalize().to_hex().to_string())))
+                .map(|(name, hasher)| (name, hasher.finalize().to_hex().to_string()))
                 .collect(),
         }
     }
@@ -131,7 +134,7 @@ impl Facts {
         let answers = labels.and_then(|l| self.answers.get(&l.answers));
         match answers {
             None => self.episodes.clone(),
-            Some((_, answers)) => blake3::hash(format!("{}{answers}", self.episodes).as_bytes())
+            Some(answers) => blake3::hash(format!("{}{answers}", self.episodes).as_bytes())
                 .to_hex()
                 .to_string(),
         }
@@ -184,7 +187,10 @@ impl Facts {
             bail!("`labels.queries` is 0, but must be at least 1");
         }
         if asked {
-            let segment = labels.segment;
+            let (segment, queries) = (labels.segment, labels.queries);
+            if queries > MOST_PAIRS as u64 {
+                bail!("`labels.queries` is {queries}, but a teacher is asked at most {MOST_PAIRS}");
+            }
             if segment == 0 || segment > self.longest as u64 {
                 bail!(
                     "`labels.segment` is {segment}, but the dataset's longest episode has {} steps, and a segment at least 1",
@@ -252,19 +258,17 @@ impl Source {
 impl Labels {
     /// The preferences among the named answers, and how many queries they took.
     pub fn named(&self, dataset: &Dataset) -> (Vec<Preference>, u64) {
-        let named = dataset
-            .answers
-            .iter()
-            .filter(|a| *a.teacher == *self.answers);
-        let queries = named.take(self.queries as usize);
-        let count = queries.clone().count() as u64;
-        let answered = queries.filter_map(|a| {
+        let known = dataset
+            .answers_of(&self.answers)
+            .filter(|(query, _)| *query < self.queries);
+        let answered = known.filter_map(|(_, a)| {
             a.label.map(|label| Preference {
                 pair: a.pair,
                 label,
             })
         });
-        (answered.collect(), count)
+        let queries = dataset.queries_of(&self.answers).min(self.queries);
+        (answered.collect(), queries)
     }
 }
 
@@ -293,6 +297,17 @@ pub fn complete(given: &mut serde_json::Value, algorithm: &Algorithm) -> Result<
         bail!(
             "`{}` does not learn from preferences, so `labels` has no effect; leave it out",
             algorithm.id
+        );
+    }
+    Ok(())
+}
+
+/// Refuses, of a teacher that is asked about a dataset, the setting that only changes later sessions.
+pub fn check_compat(key: &str, settings: &serde_json::Value) -> Result<()> {
+    if settings["compat"] == true {
+        bail!(
+            "`{key}` is true, but it changes thresholds from the second session of a run on, and a dataset \
+             is labelled in one: it has no effect; leave it out"
         );
     }
     Ok(())

@@ -1,3 +1,7 @@
+use prefbench_oracles::{
+    About, Answer, Dataset, Ending, Label, Origin, Pair, Segment, Trajectories,
+};
+
 use super::*;
 
 fn resolve(file: &str, set: &[&str]) -> Result<RunConfig> {
@@ -26,6 +30,13 @@ fn file_then_set_override_defaults() {
     assert_eq!(c.agent["sac"]["batch"], 16);
     assert_eq!(c.agent["sac"]["tau"], 1.0);
     assert_eq!(c.agent["feedback"]["sampler"], "uniform");
+}
+
+/// Online there are sessions enough for it.
+#[test]
+fn a_run_that_acts_takes_compat() {
+    let c = resolve("teacher = \"skip\"", &["teacher_settings.compat=true"]).unwrap();
+    assert_eq!(c.teacher_settings["compat"], true);
 }
 
 #[test]
@@ -132,4 +143,68 @@ fn a_teacher_is_refused_where_none_is_needed() {
     };
     let e = RunConfig::resolve(&toml::Table::new(), &flags).unwrap_err();
     assert!(e.to_string().contains("--teacher"), "{e}");
+}
+
+/// A thousand rows that five queries told of are five queries, whatever their number.
+#[test]
+fn named_answers_are_counted_by_queries() {
+    let mut t = Trajectories::new(1, 1);
+    t.begin(&[0.0]).unwrap();
+    t.push(&[0.0], 1.0, &[0.0]).unwrap();
+    t.finish(Ending::Truncated).unwrap();
+    let side = Segment {
+        trajectory: 0,
+        start: 0,
+        len: 1,
+    };
+    let answer = |query, label| Answer {
+        pair: Pair {
+            left: side,
+            right: side,
+        },
+        label,
+        teacher: "lists".into(),
+        returns: None,
+        query,
+    };
+    let mut rows: Vec<_> = [0, 1, 1, 1, 4]
+        .map(|query| answer(Some(query), Some(Label::Right)))
+        .into();
+    rows[1].label = None;
+    let mut dataset = Dataset {
+        about: About::default(),
+        trajectories: t,
+        origins: vec![Origin::default()],
+        answers: rows,
+    };
+    let labels = |queries| Labels {
+        answers: "lists".to_owned(),
+        queries,
+        segment: 0,
+    };
+    let named = |dataset: &Dataset, queries| {
+        let (preferences, queries) = labels(queries).named(dataset);
+        (preferences.len(), queries)
+    };
+    let counts = [1, 2, 4, 5, 1000].map(|queries| named(&dataset, queries));
+    assert_eq!(counts, [(1, 1), (3, 2), (3, 4), (4, 5), (4, 5)]);
+
+    // Where rows are queries it is as it was, the hash too.
+    let hash = |dataset: &Dataset| Facts::of(dataset).hash(Some(&labels(1)));
+    let ranked = hash(&dataset);
+    dataset.answers.iter_mut().for_each(|a| a.query = None);
+    assert_eq!([2, 1000].map(|n| named(&dataset, n)), [(1, 2), (4, 5)]);
+    let mut hasher = blake3::Hasher::new();
+    for label in [2, 0, 2, 2, 2u8] {
+        for n in [0u32, 0, 1, 0, 0, 1] {
+            hasher.update(&n.to_le_bytes());
+        }
+        hasher.update(&[label]);
+    }
+    let plain = format!("{}{}", dataset.episodes_hash(), hasher.finalize().to_hex());
+    assert_eq!(
+        hash(&dataset),
+        blake3::hash(plain.as_bytes()).to_hex().to_string()
+    );
+    assert_ne!(hash(&dataset), ranked);
 }

@@ -26,7 +26,7 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode> {
     let dataset = super::read(&args.dataset)?;
     let t = &dataset.trajectories;
     println!(
-        "ok: {} episodes, {} transitions, {} queries are well-formed",
+        "ok: {} episodes, {} transitions, {} answers are well-formed",
         t.complete(),
         t.len(),
         dataset.answers.len()
@@ -75,7 +75,7 @@ fn returns(dataset: &Dataset) -> Result<()> {
         compared += 1;
     }
     if compared > 0 {
-        println!("ok: the returns of {compared} queries are those of their segments");
+        println!("ok: the returns of {compared} answers are those of their segments");
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
@@ -24,6 +25,9 @@ pub struct ImportArgs {
     /// For formats of labels: steps of a segment
     #[arg(long)]
     pub segment: Option<u32>,
+    /// For formats of labels: name of the answers in the dataset [default: human, or scripted]
+    #[arg(long)]
+    pub name: Option<String>,
 }
 
 /// Arguments of `prefbench dataset export`.
@@ -42,9 +46,9 @@ pub fn import(args: &ImportArgs) -> Result<ExitCode> {
     let format = import::find(&args.format)?;
     match format.read {
         Read::Dataset(read) => {
-            if args.into.is_some() || args.segment.is_some() {
+            if args.into.is_some() || args.segment.is_some() || args.name.is_some() {
                 bail!(
-                    "`{}` holds a dataset: give --out, not --into and --segment",
+                    "`{}` holds a dataset: give --out, not --into, --segment and --name",
                     format.id
                 );
             }
@@ -74,12 +78,21 @@ pub fn import(args: &ImportArgs) -> Result<ExitCode> {
             let mut dataset = super::read(dir)?;
             let before = dataset.answers.len();
             let left_out = read(&args.path, &mut dataset, segment)?;
+            let mut added = dataset.answers.split_off(before);
+            if let Some(name) = &args.name {
+                let name: Arc<str> = name.as_str().into();
+                for answer in &mut added {
+                    answer.teacher = Arc::clone(&name);
+                }
+            }
+            if let Some(answer) = added.first() {
+                let instead = "these are not added to them; --name gives these another name";
+                super::check_name(&dataset, dir, &answer.teacher, instead)?;
+            }
+            let count = added.len();
+            dataset.answers.append(&mut added);
             dataset.write_answers(dir)?;
-            println!(
-                "{} answers added to {}",
-                dataset.answers.len() - before,
-                dir.display()
-            );
+            println!("{count} answers added to {}", dir.display());
             if left_out > 0 {
                 println!(
                     "{left_out} left out: a segment of {segment} steps from there leaves its episode"

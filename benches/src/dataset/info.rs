@@ -129,7 +129,9 @@ fn episodes(dataset: &Dataset) -> Grid {
 fn answers(dataset: &Dataset) -> Grid {
     let mut grid = Grid::new(
         &["teacher"],
-        &["asked", "left", "right", "equal", "skipped", "segment"],
+        &[
+            "asked", "rows", "left", "right", "equal", "skipped", "segment",
+        ],
     );
     let mut teachers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (row, answer) in dataset.answers.iter().enumerate() {
@@ -150,6 +152,7 @@ fn answers(dataset: &Dataset) -> Grid {
         });
         grid.row([
             teacher.to_owned(),
+            dataset.queries_of(teacher).to_string(),
             rows.len().to_string(),
             count(Some(Label::Left)).to_string(),
             count(Some(Label::Right)).to_string(),

@@ -1,4 +1,4 @@
-//! `preferences.parquet`: a row for every query asked.
+//! `preferences.parquet`: a row for every query asked, or for every pair that the queries told of.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,8 +12,10 @@ use crate::trajectory::Trajectories;
 
 /// Rows in a row group.
 const GROUP: usize = 65_536;
-/// What a row takes in the file at least.
-const ROW_BYTES: u64 = 8;
+/// What a row takes in the file at least: the six numbers of its sides.
+const ROW_BYTES: u64 = 24;
+/// The column of [`Answer::query`], which is only there where an answer has one.
+const QUERY: &str = "query";
 
 fn label_word(label: Label) -> &'static str {
     match label {
@@ -43,6 +45,9 @@ pub(super) fn write(path: &Path, answers: &[Answer]) -> Result<(), DatasetError>
     ] {
         columns.push((name.to_owned(), kind));
     }
+    if answers.iter().any(|a| a.query.is_some()) {
+        columns.push((QUERY.to_owned(), Kind::U64));
+    }
     let mut table = TableWriter::create(path, columns)?;
     for answers in answers.chunks(GROUP) {
         let sides =
@@ -69,7 +74,8 @@ pub(super) fn write(path: &Path, answers: &[Answer]) -> Result<(), DatasetError>
                     .collect(),
             ),
             8 => returns(0),
-            _ => returns(1),
+            9 => returns(1),
+            _ => Cells::U64(answers.iter().map(|a| a.query).collect()),
         })?;
     }
     table.finish()
@@ -92,6 +98,7 @@ pub(super) fn read(path: &Path, trajectories: &Trajectories) -> Result<Vec<Answe
         label: None,
         teacher: "".into(),
         returns: None,
+        query: None,
     };
     table.indices("left_episode", |_, e| {
         answers.push(blank.clone());
@@ -141,6 +148,12 @@ pub(super) fn read(path: &Path, trajectories: &Trajectories) -> Result<Vec<Answe
             _ => Err("a row has the return of one side only, or one that is not finite"),
         }
     })?;
+    if table.has(QUERY) {
+        table.whole(QUERY, |row, value| {
+            answers[row].query = value;
+            Ok(())
+        })?;
+    }
     for (row, answer) in answers.iter().enumerate() {
         for (side, segment) in [("left", answer.pair.left), ("right", answer.pair.right)] {
             let fits = trajectories.view(segment);

@@ -247,6 +247,11 @@ fn read_episodes(path: &Path) -> Result<(Vec<Episode>, Vec<Origin>), DatasetErro
         origins.push(Origin::default());
         Ok(())
     })?;
+    // Rows are matched with the steps by their position: a table that was sorted would swap episodes of one length.
+    table.indices("episode", |row, e| match e as usize == row {
+        true => Ok(()),
+        false => Err("the episodes are not 0, 1, 2, ... in their order: sort the table by it"),
+    })?;
     table.words("ending", |row, word| {
         let known = [Ending::Terminated, Ending::Truncated, Ending::Cut];
         let ending = known.into_iter().find(|&e| Some(ending_word(e)) == word);

@@ -253,6 +253,11 @@ impl Table {
         (0..self.groups()).map(|g| self.group_rows(g)).sum()
     }
 
+    /// Whether there is such a column.
+    pub fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|n| n == name)
+    }
+
     /// Where a column stands.
     pub fn index(&self, name: &str) -> Result<usize, DatasetError> {
         self.names.iter().position(|n| n == name).ok_or_else(|| {

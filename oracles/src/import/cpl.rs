@@ -303,6 +303,7 @@ impl Segments {
                 label: Some(label),
                 teacher: Arc::clone(&teacher),
                 returns: self.true_rewards.then_some(returns),
+                query: None,
             }
         };
         let answers = labels.into_iter().enumerate().map(answer).collect();

@@ -1,6 +1,6 @@
 //! D4RL's flat HDF5 files (Fu et al. 2020, arXiv:2004.07219): `observations` (N, obs), `actions`
 //! (N, act), `rewards` (N), `terminals` (N), and often `timeouts` (N) and `next_observations`
-//! (N, obs). `infos` and `metadata` are left aside.
+//! (N, obs). `metadata` is left aside, and of `infos` all but the `goal` (N, ...) of mazes.
 //!
 //! **Rows.** Row i of the file is transition i of the [`Dataset`], always: no row is dropped or
 //! moved, whatever ends where.
@@ -13,6 +13,12 @@
 //!   more than 10⁻⁵ (Euclidean) from the observation of the row after it, as implementations of
 //!   IQL split such files;
 //! - that is the file's last.
+//!
+//! In a file with `timeouts` and `infos/goal`, which is a maze's, they end where `timeouts` is true or before the goal
+//! changes, as Preference Transformer and Clean-Offline-RLHF split them, and at no `terminals` else: D4RL sets those
+//! wherever the robot is at the goal of the evaluation, while it goes on to its own. Such a flag inside an episode is
+//! dropped, with the mask that IQL takes from it: values bootstrap through the goal. (Their code only sees a change that
+//! raises the sum of the goal's numbers; ours sees all.)
 //!
 //! Without `timeouts` and `next_observations` nothing else tells episodes apart, and a segment may
 //! span a reset; D4RL's own code then counts steps up to the environment's limit, which the file
@@ -28,7 +34,8 @@
 //! every row whose `timeouts` is true, `terminals` or not, and always the file's last row; rows
 //! keep their order, and the next observation is the observation of the row after. So with
 //! `timeouts`, what it leaves out is the last step of every episode that is not terminated, the
-//! last step of the last episode, and the rows that are both, which [`Counting::D4rl`] lists. Without
+//! last step of the last episode, and the rows that are both, and it keeps the row before a maze's goal
+//! changes without a timeout; [`Counting::D4rl`] lists these two. Without
 //! `timeouts` it leaves out every row that is the last which the environment's limit allows since
 //! the last end, whatever jumps; the file does not say that limit, and [`Counting`] is `None`.
 
@@ -72,6 +79,13 @@ fn take(path: &Path, file: &Hdf5<'_>) -> Result<Dataset, DatasetError> {
         column.expect_column()?;
         column.expect_rows(rows, &observations.name)?;
     }
+    let goals = match (&timeouts, root.folder("infos")?) {
+        (Some(_), Some(infos)) => infos.find("goal")?,
+        _ => None,
+    };
+    if let Some(goals) = &goals {
+        goals.expect_rows(rows, &observations.name)?;
+    }
     if let Some(next) = &next
         && next.width != observations.width
     {
@@ -87,14 +101,20 @@ fn take(path: &Path, file: &Hdf5<'_>) -> Result<Dataset, DatasetError> {
     // What is small first: it tells how large the rest is.
     let mut ends = terminals.flags()?;
     let terminals = ends.clone();
-    let mut both = Vec::new();
+    let (mut both, mut kept) = (Vec::new(), Vec::new());
     match (&timeouts, &next) {
         (Some(timeouts), _) => {
-            for (row, (end, timeout)) in (0u64..).zip(ends.iter_mut().zip(timeouts.flags()?)) {
-                if *end && timeout {
-                    both.push(row);
+            if let Some(goals) = &goals {
+                ends.fill(false);
+                mark_changes(goals, &mut ends)?;
+            }
+            for (row, timeout) in timeouts.flags()?.into_iter().enumerate() {
+                match (timeout, terminals[row]) {
+                    (true, true) => both.push(row as u64),
+                    (false, false) if ends[row] => kept.push(row as u64),
+                    _ => {}
                 }
-                *end |= timeout;
+                ends[row] |= timeout;
             }
         }
         (None, Some(next)) => mark_jumps(&observations, next, &mut ends)?,
@@ -175,7 +195,10 @@ fn take(path: &Path, file: &Hdf5<'_>) -> Result<Dataset, DatasetError> {
 
     let mut source = format!("D4RL file {}", hdf5::file_name(path));
     let counting = match timeouts {
-        Some(_) => Counting::D4rl { dropped: both },
+        Some(_) => Counting::D4rl {
+            dropped: both,
+            kept,
+        },
         None => {
             source += "; it has no timeouts";
             Counting::None
@@ -202,6 +225,21 @@ fn take(path: &Path, file: &Hdf5<'_>) -> Result<Dataset, DatasetError> {
         origins: vec![origin; columns.episodes.len()],
         trajectories: Trajectories::try_from(columns).map_err(|e| file.wrong("", e))?,
         answers: Vec::new(),
+    })
+}
+
+/// Marks the rows that are followed by another goal.
+fn mark_changes(goals: &Array<'_>, ends: &mut [bool]) -> Result<(), DatasetError> {
+    let mut before: Vec<f32> = Vec::new();
+    goals.read(0, goals.rows(), &mut |row, block| {
+        for (i, goal) in block.chunks_exact(goals.width.max(1)).enumerate() {
+            if before != goal {
+                if let Some(last) = (row as usize + i).checked_sub(1) {
+                    ends[last] = true;
+                }
+                before = goal.to_vec();
+            }
+        }
     })
 }
 

@@ -33,12 +33,14 @@ pub fn parse(bytes: &[u8], file: &Path) -> Result<Dataset, DatasetError> {
     let (steps, obs_dim, act_dim) = size(&pickle, pickle.root(), file, "")?;
     afford(&pickle, file, 0, steps, (obs_dim, act_dim))?;
     let read = arrays(&pickle, pickle.root(), file, "", "dones")?;
-    let missing = || DatasetError::new(file, "next_observations", "there is no such array");
-    let next = read.next.as_ref().ok_or_else(missing)?;
+    let missing = |key: &str| DatasetError::new(file, key, "there is no such array");
+    let dones = read.dones.as_ref().ok_or_else(|| missing("dones"))?;
+    let next = read.next.as_ref();
+    let next = next.ok_or_else(|| missing("next_observations"))?;
     let goes_on = |i: usize| {
         i + 1 < steps && {
             let after = &read.observations[(i + 1) * obs_dim..(i + 2) * obs_dim];
-            next[i * obs_dim..(i + 1) * obs_dim] == *after && read.dones[i] == 0.0
+            next[i * obs_dim..(i + 1) * obs_dim] == *after && dones[i] == 0.0
         }
     };
     let episodes = (0..steps).filter(|&i| !goes_on(i)).count();

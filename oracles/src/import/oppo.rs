@@ -1,10 +1,10 @@
 //! Pickled lists of trajectories, as Decision Transformer's scripts make them from D4RL and as OPPO
 //! (Kang et al. 2023) and FTB read them.
 //!
-//! Each trajectory is a dict of arrays: `observations` (T, d), `actions` (T, a), `rewards` (T,),
-//! `terminals` (T,) and in most files `next_observations` (T, d). An episode whose last terminal is
-//! set ends [`Ending::Terminated`]; any other ends [`Ending::Truncated`] where the next observation
-//! is known and [`Ending::Cut`] where it is not. There are no labels in such a file.
+//! Each trajectory is a dict of arrays: `observations` (T, d), `actions` (T, a), `rewards` (T,), and in
+//! most files `terminals` (T,) and `next_observations` (T, d); OPPO's of robosuite have neither. An
+//! episode whose last terminal is set ends [`Ending::Terminated`]; any other ends
+//! [`Ending::Truncated`] where the next observation is known and [`Ending::Cut`] where it is not. There are no labels in such a file.
 
 use std::fs;
 use std::path::Path;
@@ -68,7 +68,8 @@ pub fn parse(bytes: &[u8], file: &Path) -> Result<Dataset, DatasetError> {
             let pushed = trajectories.push(action, t.rewards[step], next);
             pushed.map_err(refused)?;
         }
-        let ending = match (t.dones.last(), &t.next) {
+        let done = t.dones.as_ref().and_then(|dones| dones.last());
+        let ending = match (done, &t.next) {
             (Some(&done), _) if done != 0.0 => Ending::Terminated,
             (_, Some(_)) => Ending::Truncated,
             (_, None) => Ending::Cut,
@@ -83,7 +84,7 @@ pub(super) struct Arrays {
     pub observations: Vec<f32>,
     pub actions: Vec<f32>,
     pub rewards: Vec<f32>,
-    pub dones: Vec<f32>,
+    pub dones: Option<Vec<f32>>,
     pub next: Option<Vec<f32>>,
     pub obs_dim: usize,
     pub act_dim: usize,
@@ -109,7 +110,7 @@ pub(super) fn size(
     Ok((steps, obs_dim, act_dim))
 }
 
-/// Reads a dict of arrays. Each has to have as many rows.
+/// Reads a dict of arrays. Each has to have as many rows; `dones` and the next observations may be missing.
 pub(super) fn arrays(
     pickle: &Pickle<'_>,
     dict: Value,
@@ -136,18 +137,16 @@ pub(super) fn arrays(
             "of shape {shape:?}, where {steps} rows of {width} fit the others"
         )))
     };
-    let next = "next_observations";
-    let has_next = pickle.get(dict, next).is_some();
+    let optional = |key: &str, width: usize| {
+        let there = pickle.get(dict, key).is_some();
+        there.then(|| numbers(key, width)).transpose()
+    };
     Ok(Arrays {
         observations: numbers("observations", obs_dim)?,
         actions: numbers("actions", act_dim)?,
         rewards: numbers("rewards", 1)?,
-        dones: numbers(dones, 1)?,
-        next: if has_next {
-            Some(numbers(next, obs_dim)?)
-        } else {
-            None
-        },
+        dones: optional(dones, 1)?,
+        next: optional("next_observations", obs_dim)?,
         obs_dim,
         act_dim,
     })

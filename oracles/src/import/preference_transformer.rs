@@ -8,15 +8,16 @@
 //! than labels, as in `hopper-medium-expert-v2` with 500 and 100, and the rest was never asked. The
 //! official code trains on the last so many labels; we take all of them.
 //!
-//! Folders of robosuite tasks (`Can_mh`, `Lift_ph` and so on) go with a robomimic file that has all of
-//! its demonstrations, all others with a D4RL file.
+//! Folders of robosuite tasks, whose names end in `_ph` or `_mh` (`Can_mh`, `Lift_ph`), go with a robomimic
+//! file that has all of its demonstrations, those of D4RL's (`hopper-medium-replay-v2`) with a D4RL file. A
+//! folder of another name goes with what the dataset is.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::pickle::Pickle;
 use super::qlearning::Labels;
-use crate::dataset::{Dataset, DatasetError};
+use crate::dataset::{Counting, Dataset, DatasetError};
 use crate::preference::Label;
 
 /// Appends the labels of the folder `path`. Returns how many were left out because a segment crosses
@@ -25,8 +26,16 @@ use crate::preference::Label;
 /// # Errors
 /// If it is not such a folder, or its labels are another dataset's.
 pub fn read(path: &Path, dataset: &mut Dataset, segment_len: u32) -> Result<usize, DatasetError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let robomimic = name.ends_with("_ph") || name.ends_with("_mh");
+    // What is typed may be `.`, or a link.
+    let folder = fs::canonicalize(path).map_err(|e| DatasetError::new(path, "", e))?;
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let versioned = name
+        .rsplit_once("-v")
+        .is_some_and(|(_, v)| v.parse::<u32>().is_ok());
+    let robomimic = match name.ends_with("_ph") || name.ends_with("_mh") {
+        true => true,
+        false => !versioned && dataset.about.counting == Counting::Robomimic,
+    };
     let (left, right) = (find(path, "indices_num")?, find(path, "indices_2_num")?);
     let labels = find(path, "label_human")?;
     for file in [&left, &right] {

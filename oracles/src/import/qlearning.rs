@@ -6,9 +6,10 @@
 //!
 //! In a [`Dataset`] read from a D4RL file, a transition is a row, in the file's order. Dropped are
 //! then the last transition of every episode that did not end [`Ending::Terminated`], the rows that
-//! are marked both as a timeout and as a terminal ([`Counting::D4rl`] lists them), and the file's last
-//! row, however its episode ended. Where a file marks no timeouts D4RL cuts at the environment's
-//! limit, which the file does not say: labels of such a dataset are refused.
+//! are marked both as a timeout and as a terminal, and the file's last row, however its episode ended.
+//! Not dropped are rows after which a maze's goal changes without a timeout. [`Counting::D4rl`] lists
+//! these and those that are both. Where a file marks no timeouts D4RL cuts at the environment's limit,
+//! which the file does not say: labels of such a dataset are refused.
 //!
 //! For robosuite, Preference Transformer goes through the demonstrations of a robomimic file in the
 //! order of h5py, which is the alphabetical one (`demo_0`, `demo_1`, `demo_10`, ...), and drops the
@@ -41,15 +42,16 @@ struct Block {
 }
 
 impl QLearning {
-    /// D4RL's view of these trajectories; `dropped` as in [`Counting::D4rl`].
-    pub fn new(trajectories: &Trajectories, dropped: &[u64]) -> Self {
+    /// D4RL's view of these trajectories; `dropped` and `kept` as in [`Counting::D4rl`].
+    pub fn new(trajectories: &Trajectories, dropped: &[u64], kept: &[u64]) -> Self {
         let episodes = trajectories.episodes();
-        let both = |e: usize| {
-            let last = (episodes[e].start + episodes[e].len).saturating_sub(1);
-            dropped.binary_search(&(last as u64)).is_ok()
-        };
         QLearning::of(trajectories, 0..episodes.len(), |e, ending| {
-            e + 1 == episodes.len() || ending != Some(Ending::Terminated) || both(e)
+            let last = (episodes[e].start + episodes[e].len).saturating_sub(1) as u64;
+            let drops = match ending {
+                Some(Ending::Terminated) => dropped.binary_search(&last).is_ok(),
+                _ => kept.binary_search(&last).is_err(),
+            };
+            drops || e + 1 == episodes.len()
         })
     }
 
@@ -142,9 +144,14 @@ impl Labels<'_> {
     pub fn append(self, dataset: &mut Dataset, len: u32) -> Result<usize, DatasetError> {
         let trajectories = &dataset.trajectories;
         let view = match (&dataset.about.counting, self.robomimic) {
-            (Counting::D4rl { dropped }, false) => Ok(QLearning::new(trajectories, dropped)),
+            (Counting::D4rl { dropped, kept }, false) => {
+                Ok(QLearning::new(trajectories, dropped, kept))
+            }
             (Counting::Robomimic, true) => Ok(QLearning::robomimic(trajectories)),
-            (_, true) => Err("these count the transitions of a robomimic file, which it is not"),
+            (_, true) => Err(
+                "labels in a folder whose name ends in _ph or _mh count the transitions of a robomimic file, \
+                 which it is not",
+            ),
             (_, false) => {
                 Err("these count the transitions of a D4RL file with timeouts, which it is not")
             }
@@ -187,6 +194,7 @@ impl Labels<'_> {
                     label: Some(label),
                     teacher: Arc::clone(&teacher),
                     returns: dataset.returns(pair),
+                    query: None,
                 });
             }
         }

@@ -27,7 +27,7 @@ impl QuerySampler for Disagreement {
         rng: &mut Stream,
     ) -> Result<Vec<Pair>, SamplerError> {
         Uncertainty::Disagreement.check("disagreement", scores)?;
-        let candidates = pool.pairs(segment_len, n * self.factor.max(1), rng)?;
+        let candidates = pool.pairs(segment_len, n.saturating_mul(self.factor.max(1)), rng)?;
         Uncertainty::Disagreement.highest(candidates, n, scores)
     }
 }

@@ -26,7 +26,7 @@ impl QuerySampler for Entropy {
         rng: &mut Stream,
     ) -> Result<Vec<Pair>, SamplerError> {
         Uncertainty::Entropy.check("entropy", scores)?;
-        let candidates = pool.pairs(segment_len, n * self.factor.max(1), rng)?;
+        let candidates = pool.pairs(segment_len, n.saturating_mul(self.factor.max(1)), rng)?;
         Uncertainty::Entropy.highest(candidates, n, scores)
     }
 }

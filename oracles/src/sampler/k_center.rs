@@ -52,7 +52,7 @@ impl QuerySampler for KCenter {
         if let Some(measure) = self.first {
             measure.check(id, scores)?;
         }
-        let drawn = n * self.factor.max(1);
+        let drawn = n.saturating_mul(self.factor.max(1));
         let mut candidates = pool.pairs(segment_len, drawn, rng)?;
         if let Some(measure) = self.first {
             candidates = measure.highest(candidates, n.max(drawn / 2), scores)?;

@@ -31,6 +31,6 @@ impl QuerySampler for NearOnPolicy {
     ) -> Result<Vec<Pair>, SamplerError> {
         let eligible = pool.eligible(segment_len)?;
         let old = eligible.len().saturating_sub(self.episodes.max(1));
-        Ok(pool.pairs_from(&eligible[old..], segment_len, n, rng))
+        pool.pairs_from(&eligible[old..], segment_len, n, rng)
     }
 }

@@ -12,7 +12,8 @@
 //! 6. with probability ε·exp(−focus·|G⁰ − G¹|/spread) the preference is reversed;
 //! 7. if noted in 3, the answer is "equal" instead: an equal pair is never a mistake.
 //!
-//! The thresholds adapt to the policy: δ = ε·R̄·H/T_ep. They look at undiscounted returns whatever γ
+//! The thresholds adapt to the policy: δ = ε·R̄·H/T_ep, but δ_unsure = ε·r̄·H by the mean true reward r̄ of a
+//! step, as CLARIFY's, which is more where episodes end before T_ep. They look at undiscounted returns whatever γ
 //! and d are. Exact ties go left, as in the reference code; pairs are drawn symmetrically, so no side
 //! gains. `spread` is [`Session::return_spread`].
 //!
@@ -236,7 +237,8 @@ impl Teacher for Scripted {
             return None;
         }
         let difference = (sums[0] - sums[1]).abs();
-        let unsure = self.unsure * reach;
+        // Not a number before the first episode ends: no query is skipped then.
+        let unsure = self.unsure * (session.average_return * steps / session.average_length);
         if unsure > 0.0 && difference <= unsure {
             return None;
         }
