@@ -295,7 +295,7 @@ fn a_torn_checkpoint_costs_only_the_steps_since_the_one_before() {
 fn a_grid_ends_with_a_table_and_figures() {
     let dir = tempfile::tempdir().unwrap();
     let mut args = vec!["run", "reach", "--algo", "random,sac", "--seed", "0..2"];
-    args.extend(["--set", "steps=300", "--set", "eval_episodes=1"]);
+    args.extend(["--set", "steps=600", "--set", "eval_episodes=1"]);
     let text = String::from_utf8(finish(dir.path(), &args).stdout).unwrap();
     for part in ["random", "sac", "IQM", "smoke", ".png", ".svg"] {
         assert!(text.contains(part), "no {part} in:\n{text}");

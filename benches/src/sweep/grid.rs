@@ -369,7 +369,7 @@ mod tests {
                 "number 2: sac on hoper: unknown task `hoper`",
             ),
             (
-                &format!("{sac}seeds = [0, 0]\nvary.steps = [9, 9]"),
+                &format!("{sac}seeds = [0, 0]\nvary.steps = [9000, 9000]"),
                 "twice",
             ),
         ];
