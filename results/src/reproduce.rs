@@ -8,7 +8,8 @@
 //!   to our own expert, 100 (the [reference](mod@crate::reference) scores), as D4RL does with its.
 //! - Rankings are compared per task by Kendall's tau-b, and over tasks by a permutation test.
 //! - A claim that one method is better than another is tested one-sidedly by a permutation test of
-//!   the difference of their means, averaged over the tasks where both have runs. It **holds** if
+//!   the difference of their means, averaged over the tasks where both have runs; where these are a part of
+//!   its tasks, only if the paper's own figures there show it. It **holds** if
 //!   every pair that it names is significant at 0.05, is **contradicted** if any pair is so the
 //!   other way round (after Holm's adjustment for their number), and else is **not shown**: how
 //!   probable that was for a difference of the published size, or how large one would have to be,
