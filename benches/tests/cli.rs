@@ -309,6 +309,15 @@ fn a_grid_ends_with_a_table_and_figures() {
             "{line}"
         );
     }
+    // Its short episodes have no reference scores.
+    let out = prefbench(dir.path(), &["plot", "--metric", "normalised"])
+        .output()
+        .unwrap();
+    let told = stderr(&out);
+    assert!(
+        !out.status.success() && told.contains("nothing to draw"),
+        "{told}"
+    );
     for format in ["markdown", "csv", "seeds"] {
         let out = finish(dir.path(), &["table", "--format", format]);
         assert!(

@@ -155,6 +155,13 @@ fn bad_sweeps_are_refused_before_anything_runs() {
 
     grid(at, "grid.toml", GRID);
     finish(at, &["sweep", "grid.toml", "--plan", "--out", "runs"]);
+    refused(
+        at,
+        &["sweep", "grid.toml", "--sbatch=--time=1"],
+        &["--slurm"],
+    );
+    let slurm = ["sweep", "grid.toml", "--plan", "--slurm"];
+    refused(at, &slurm, &["--plan", "--slurm"]);
     refused(at, &["cell", "runs", "4"], &["no cell number 4"]);
     let fewer = [
         "sweep",
@@ -194,6 +201,9 @@ fn bad_sweeps_are_refused_before_anything_runs() {
         &["sweep", "grid.toml", "--out", "runs"],
         &["planned by prefbench 9.9"],
     );
+    refused(at, &["cell", "runs", "0"], &["planned by prefbench 9.9"]);
+    // To be read it needs no release.
+    assert!(finish(at, &["status", "runs"]).contains("6 waiting"));
     fs::write(at.join("runs/sweep.jsonl"), &plan[..plan.len() - 9]).unwrap();
     refused(
         at,
