@@ -10,7 +10,7 @@ use crate::device::Compute;
 use crate::explore::StateEntropy;
 use crate::learner::{LearnError, Mode};
 use crate::replay::{Batch, Dims, Replay, Transition};
-use crate::sac::{Sac, SacConfig};
+use crate::sac::SacConfig;
 use crate::stack::{Seat, Ticket};
 use crate::state::{State, StateError};
 
@@ -60,9 +60,8 @@ impl<A: Compute> Backbone<A> {
         device: A::Device,
         ticket: Option<Ticket>,
     ) -> Self {
-        let sac = Sac::new(config, dims, &mut streams.init, device);
         Self {
-            sac: Seat::new(sac, ticket),
+            sac: Seat::new(config, dims, &mut streams.init, device, ticket),
             replay: Replay::new(dims),
             streams,
             seed_steps,

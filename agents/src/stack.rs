@@ -95,26 +95,27 @@ struct Task<A: Compute> {
     work: Box<Work<A>>,
 }
 
-/// A fresh learner on its way into the stack: as host values, since a GPU's tensors are best left to one
+/// What a fresh learner is made of. The stack's thread makes it, since a GPU's tensors are best left to one
 /// thread.
-struct Newcomer {
+struct Newcomer<A: Compute> {
     config: SacConfig,
     dims: Dims,
-    state: State,
+    device: A::Device,
+    rng: Stream,
+    /// Hears where the stream stands then.
+    reply: Sender<Stream>,
 }
 
-impl Newcomer {
-    fn sac<A: Compute>(self) -> Sac<A> {
-        let rng = &mut Stream::new(0, "init");
-        let mut sac = Sac::new(self.config, self.dims, rng, A::Device::default());
-        sac.load(&self.state)
-            .expect("a learner built alike loads what was just saved");
+impl<A: Compute> Newcomer<A> {
+    fn sit(mut self) -> Sac<A> {
+        let sac = Sac::new(self.config, self.dims, &mut self.rng, self.device);
+        let _ = self.reply.send(self.rng);
         sac
     }
 }
 
 enum Message<A: Compute> {
-    Sit(usize, Box<Newcomer>),
+    Sit(usize, Box<Newcomer<A>>),
     Act {
         slot: usize,
         observation: Vec<f32>,
@@ -131,10 +132,16 @@ enum Message<A: Compute> {
 }
 
 impl<A: Compute> Seat<A> {
-    /// Gives `sac` to the stack that the ticket is for, if there is one.
-    pub(crate) fn new(sac: Sac<A>, ticket: Option<Ticket>) -> Self {
+    /// Fresh networks drawn from `rng`, in the stack that the ticket is for, if there is one.
+    pub(crate) fn new(
+        config: SacConfig,
+        dims: Dims,
+        rng: &mut Stream,
+        device: A::Device,
+        ticket: Option<Ticket>,
+    ) -> Self {
         let Some(mut ticket) = ticket else {
-            return Self::Alone(Box::new(sac));
+            return Self::Alone(Box::new(Sac::new(config, dims, rng, device)));
         };
         ticket.used = true;
         let (slot, booking) = (ticket.slot, &ticket.booking);
@@ -147,20 +154,22 @@ impl<A: Compute> Seat<A> {
             *door = Some(Box::new(sender.clone()));
             sender
         });
+        let (reply, answer) = channel();
+        let newcomer = Newcomer {
+            config: config.clone(),
+            dims,
+            device,
+            rng: rng.clone(),
+            reply,
+        };
         let shared = Shared {
             slot,
-            config: sac.config().clone(),
-            dims: sac.dims(),
+            config,
+            dims,
             door,
         };
-        let mut state = State::default();
-        sac.save(&mut state);
-        let newcomer = Newcomer {
-            config: shared.config.clone(),
-            dims: shared.dims,
-            state,
-        };
         shared.send(Message::Sit(slot, Box::new(newcomer)));
+        *rng = receive(&answer);
         Self::Shared(shared)
     }
 
@@ -331,25 +340,23 @@ enum Wait {
 
 /// The stack's thread: until all have left.
 fn serve<A: Compute>(booking: &Booking, inbox: &Receiver<Message<A>>) {
-    let (mut seated, mut early) = (Vec::new(), Vec::new());
+    let (mut seated, mut early) = (BTreeMap::new(), Vec::new());
     while seated.len() + booking.lost.load(Ordering::Relaxed) < booking.slots {
         // Nobody says when a ticket is given up.
         match inbox.recv_timeout(Duration::from_millis(100)) {
-            Ok(Message::Sit(slot, sac)) => seated.push((slot, sac)),
+            Ok(Message::Sit(slot, newcomer)) => {
+                seated.insert(slot, newcomer.sit());
+            }
             Ok(other) => early.push(other),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
-    seated.sort_by_key(|(slot, _)| *slot);
     let mut table = Table {
         sac: None,
         order: Vec::new(),
-        live: seated.iter().map(|(slot, _)| *slot).collect(),
-        apart: seated
-            .into_iter()
-            .map(|(slot, n)| (slot, n.sac()))
-            .collect(),
+        live: seated.keys().copied().collect(),
+        apart: seated,
         waiting: (0..booking.slots).map(|_| None).collect(),
     };
     for message in early.into_iter().chain(inbox.iter()) {
