@@ -101,11 +101,7 @@ impl RunConfig {
         ];
         for (key, value) in flagged {
             let Some(value) = value else { continue };
-            let set = flags
-                .set
-                .iter()
-                .any(|pair| pair.split('=').next().map(str::trim) == Some(key));
-            if set && given.get(key) != Some(&value) {
+            if sets(&flags.set, key) && given.get(key) != Some(&value) {
                 bail!(
                     "`--set {key}=…` has no effect: {key} is {value} by what is asked for otherwise; say it there"
                 );
@@ -360,6 +356,12 @@ impl RunConfig {
         }
         Ok(tree)
     }
+}
+
+/// Whether some of these `key=value` pairs set `key`.
+pub fn sets(pairs: &[String], key: &str) -> bool {
+    let mut keys = pairs.iter().filter_map(|pair| pair.split('=').next());
+    keys.any(|set| set.trim() == key)
 }
 
 /// The tasks that have a curriculum.

@@ -57,6 +57,16 @@ pub fn read(dir: &Path) -> Result<Dataset> {
     Ok(Dataset::read(dir)?)
 }
 
+/// A name for a dataset or for answers, as given on the command line.
+pub fn parse_name(text: &str) -> Result<String> {
+    ensure!(!text.trim().is_empty(), "a name is not empty");
+    ensure!(
+        !text.contains(char::is_control),
+        "a name has no line breaks or control characters"
+    );
+    Ok(text.to_owned())
+}
+
 /// Refuses a name that answers in the dataset of this folder have already; `instead` says what to do.
 pub fn check_name(dataset: &Dataset, dir: &Path, name: &str, instead: &str) -> Result<()> {
     let count = dataset.answers_of(name).count();

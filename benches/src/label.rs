@@ -41,7 +41,7 @@ pub struct LabelArgs {
     #[arg(long, value_enum, default_value = "pairs")]
     pub scheme: Scheme,
     /// With --scheme lire: queries after which it begins a new list [default: 100]
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub per_list: Option<u64>,
     /// A run's folder, for a teacher that needs an expert: its critics judge
     #[arg(long)]
@@ -50,7 +50,7 @@ pub struct LabelArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Name of the answers in the dataset [default: the teacher's, with what was set and the scheme]
-    #[arg(long)]
+    #[arg(long, value_parser = dataset::parse_name)]
     pub name: Option<String>,
     /// Seed of queries and answers
     #[arg(long, default_value_t = 0)]
@@ -121,6 +121,16 @@ pub fn check_queries(queries: usize) -> Result<()> {
     Ok(())
 }
 
+/// Refuses queries all of which set a segment beside itself.
+pub fn check_pairs(pairs: &[Pair], segment: usize) -> Result<()> {
+    ensure!(
+        pairs.iter().any(|pair| pair.left != pair.right),
+        "one episode alone holds a segment of {segment} steps, so that it would be compared with itself; choose a \
+         shorter one"
+    );
+    Ok(())
+}
+
 /// A query's number where it is not the row's, a pair and its label.
 type Row = (Option<u64>, Pair, Option<prefbench_oracles::Label>);
 
@@ -135,6 +145,7 @@ pub fn pairs(
     let t = &dataset.trajectories;
     let pool = Pool::recent(t, usize::MAX, &[]);
     let pairs = pool.pairs(segment, queries, &mut Stream::new(seed, "query"))?;
+    check_pairs(&pairs, segment)?;
     let session = session(dataset, segment);
     let labels = ask(judge, t, &pairs, &session, &Stream::new(seed, "teacher"), 0)?;
     Ok(pairs.into_iter().zip(labels).collect())
@@ -155,6 +166,7 @@ fn answers(args: &LabelArgs, judge: &dyn Teacher, dataset: &Dataset) -> Result<(
     let mut query = Stream::new(args.seed, "query");
     let stream = Stream::new(args.seed, "teacher");
     let pairs = pool.pairs(args.segment, args.queries, &mut query)?;
+    check_pairs(&pairs, args.segment)?;
     // Twice as many segments as queries: more than either scheme can take.
     let segments = pairs.iter().flat_map(|p| [p.left, p.right]);
     let (budget, compare) = (

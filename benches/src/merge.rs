@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::show;
+use crate::sweep::record::Record;
 
 /// Arguments of `prefbench merge`.
 #[derive(Args)]
@@ -35,6 +36,20 @@ pub fn merge(args: &MergeArgs) -> Result<ExitCode> {
         merged.kept,
         args.into.display()
     ))?;
+    // What was planned and never begun is told by the sweeps' records alone.
+    for from in &args.from {
+        let carried = Record::read(from).and_then(|record| match record {
+            Some(record) => Record::update(&args.into, &record.name, record.cells, true).map(drop),
+            None => Ok(()),
+        });
+        if let Err(why) = carried {
+            eprintln!(
+                "prefbench: which runs {} still lacks is not known in {}: {why:#}",
+                from.display(),
+                args.into.display()
+            );
+        }
+    }
     for (run, why) in &merged.conflicts {
         eprintln!("prefbench: {} was not merged: {why}", run.display());
     }

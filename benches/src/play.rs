@@ -66,7 +66,8 @@ pub struct PlayArgs {
         value_name = "STEP",
         num_args = 0..=1,
         require_equals = true,
-        default_missing_value = STILL_AT
+        default_missing_value = STILL_AT,
+        conflicts_with_all = ["steps", "fps", "every", "frames"]
     )]
     pub still: Option<usize>,
     /// A still of every task

@@ -153,7 +153,7 @@ impl Source {
                 checkpoint,
                 dir,
             } => {
-                let mut player = training::Player::new(config, checkpoint, dir)?;
+                let mut player = training::Player::new(config, checkpoint, dir, &task)?;
                 let one = |k| {
                     let mut actions = Vec::new();
                     let seed = player.seed(k);

@@ -10,7 +10,7 @@ use clap::Args;
 use prefbench_agents::Tier;
 use prefbench_results::Store;
 
-use crate::config::{Flags, RunConfig};
+use crate::config::{Flags, RunConfig, sets};
 use crate::pool::{self, Tally};
 use crate::show;
 
@@ -158,6 +158,11 @@ fn configs(args: &RunArgs) -> Result<Vec<RunConfig>> {
         prefbench_agents::algorithm::find(name).is_ok_and(|a| a.offline().is_some())
     };
     let partly_offline = algorithms.iter().any(offline);
+    if let (Some(path), true) = (&args.dataset, sets(&args.set, "dataset.path")) {
+        bail!(
+            "`--set dataset.path=…` has no effect: the dataset is {path} by --dataset; say it there"
+        );
+    }
     let set = |name: &Option<String>| {
         let wanted = !partly_offline || offline(name);
         let dataset = args.dataset.iter().filter(|_| wanted);
@@ -178,7 +183,11 @@ fn configs(args: &RunArgs) -> Result<Vec<RunConfig>> {
                 device: args.device.clone(),
                 set: set(algorithm),
             };
-            let config = RunConfig::resolve(&file, &flags)?;
+            let config = RunConfig::resolve(&file, &flags);
+            let config = match algorithm {
+                Some(name) if algorithms.len() > 1 => config.with_context(|| name.clone())?,
+                _ => config?,
+            };
             // A combination named twice is run once.
             if !configs.contains(&config) {
                 configs.push(config);

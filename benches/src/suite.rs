@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use clap::Args;
-use prefbench_oracles::nearest::nearest;
+use prefbench_oracles::UnknownName;
 use prefbench_results::table::Grid as Printed;
 
 use crate::show;
@@ -99,18 +99,8 @@ pub fn suite(args: &SuiteArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let ids = || SUITES.iter().map(|suite| suite.id);
-    let suite = SUITES
-        .iter()
-        .find(|suite| suite.id == name)
-        .ok_or_else(|| {
-            let near = nearest(name, ids());
-            let near = near.map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
-            let all: Vec<&str> = ids().collect();
-            anyhow!(
-                "no suite is called `{name}`{near}; known: {}",
-                all.join(", ")
-            )
-        })?;
+    let suite = SUITES.iter().find(|suite| suite.id == name);
+    let suite = suite.ok_or_else(|| UnknownName::new("suite", name, ids()))?;
     let cells = suite.cells(&args.how)?;
     let tier = cells.first().map_or("", |cell| cell.tier.name());
     let name = format!("{}-v{}-{tier}", suite.id, suite.version);

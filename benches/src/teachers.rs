@@ -14,7 +14,7 @@ use prefbench_results::plot::{Chart, Line};
 use prefbench_results::stats::Interval;
 use prefbench_results::table::Grid;
 
-use crate::label::{check_queries, judge, session};
+use crate::label::{check_pairs, check_queries, judge, session};
 use crate::show::TableFormat;
 use crate::{dataset, show};
 
@@ -32,7 +32,7 @@ pub struct TeachersArgs {
     #[arg(long = "teacher", value_name = "TEACHER", value_delimiter = ',')]
     pub teachers: Vec<String>,
     /// Report on the answers that are stored in the dataset instead of asking anew
-    #[arg(long, conflicts_with_all = ["teachers", "queries", "expert"])]
+    #[arg(long, conflicts_with_all = ["teachers", "queries", "segment", "expert", "seed"])]
     pub stored: bool,
     /// Queries to ask each of them, all the same
     #[arg(long, default_value_t = 10_000)]
@@ -58,7 +58,7 @@ pub struct TeachersArgs {
 pub fn teachers(args: &TeachersArgs) -> Result<ExitCode> {
     let dataset = dataset::read(&args.dataset)?;
     let reports = if args.stored {
-        stored(&dataset, args.segment)?
+        stored(&dataset)?
     } else {
         asked(args, &dataset)?
     };
@@ -97,9 +97,21 @@ fn asked(args: &TeachersArgs, dataset: &Dataset) -> Result<Vec<(String, Report)>
             .map(|e| e.id.to_owned())
             .collect(),
     };
+    if args.expert.is_some() {
+        let mut asks = names
+            .iter()
+            .map(|name| prefbench_oracles::teacher::find(name));
+        if !asks.any(|teacher| teacher.is_ok_and(|t| t.needs_expert)) {
+            bail!(
+                "none of {} asks an expert; leave out --expert",
+                names.join(", ")
+            );
+        }
+    }
     let session = session(dataset, args.segment);
     let mut query = Stream::new(args.seed, "query");
     let pairs = Pool::recent(t, usize::MAX, &[]).pairs(args.segment, args.queries, &mut query)?;
+    check_pairs(&pairs, args.segment)?;
     let mut margins = Vec::with_capacity(pairs.len());
     for pair in &pairs {
         margins.push(t.view(pair.right)?.true_return() - t.view(pair.left)?.true_return());
@@ -122,11 +134,14 @@ fn asked(args: &TeachersArgs, dataset: &Dataset) -> Result<Vec<(String, Report)>
 }
 
 /// Reports on the answers in the dataset, by teacher.
-fn stored(dataset: &Dataset, segment: usize) -> Result<Vec<(String, Report)>> {
-    let mut teachers: BTreeMap<&str, Vec<Judged>> = BTreeMap::new();
+fn stored(dataset: &Dataset) -> Result<Vec<(String, Report)>> {
+    // With the steps of a segment: a teacher's segments are alike, but for those that somebody else's files hold.
+    let mut teachers: BTreeMap<&str, (u32, Vec<Judged>)> = BTreeMap::new();
     for answer in &dataset.answers {
         if let Some(judged) = Judged::from_answer(answer) {
-            teachers.entry(&answer.teacher).or_default().push(judged);
+            let (longest, all) = teachers.entry(&answer.teacher).or_default();
+            *longest = answer.pair.left.len.max(*longest);
+            all.push(judged);
         }
     }
     if teachers.is_empty() {
@@ -134,9 +149,10 @@ fn stored(dataset: &Dataset, segment: usize) -> Result<Vec<(String, Report)>> {
             "the dataset has no answers about segments of known return: `prefbench label` adds some"
         );
     }
-    let spread = session(dataset, segment).return_spread;
-    let report =
-        |(name, judged): (&str, Vec<Judged>)| (name.to_owned(), Report::new(&judged, spread, BINS));
+    let report = |(name, (segment, judged)): (&str, (u32, Vec<Judged>))| {
+        let spread = session(dataset, segment as usize).return_spread;
+        (name.to_owned(), Report::new(&judged, spread, BINS))
+    };
     Ok(teachers.into_iter().map(report).collect())
 }
 

@@ -139,7 +139,7 @@ fn bad_sweeps_are_refused_before_anything_runs() {
         &["empty.toml", "`tasks` is empty"],
     );
     refused(at, &["sweep", "none.toml"], &["none.toml"]);
-    refused(at, &["suite", "quik"], &["did you mean `quick`?"]);
+    refused(at, &["suite", "quik"], &["did you mean \"quick\"?"]);
     refused(at, &["status", "nowhere"], &["nowhere"]);
     refused(
         at,

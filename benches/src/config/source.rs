@@ -64,6 +64,8 @@ pub struct Facts {
     act_dim: usize,
     /// Steps of the longest episode.
     longest: usize,
+    /// The most steps that a segment can have in episodes which make up half of the data.
+    usual: usize,
     episodes: String,
     /// Their hash, by name.
     answers: BTreeMap<String, String>,
@@ -91,11 +93,19 @@ impl Facts {
             }
         }
         let t = &dataset.trajectories;
+        let mut lengths: Vec<usize> = t.episodes().iter().map(|e| e.len).collect();
+        lengths.sort_unstable_by(|a, b| b.cmp(a));
+        let mut held = 0;
+        let usual = lengths.iter().find(|&&length| {
+            held += length;
+            2 * held >= t.len()
+        });
         Self {
             about: dataset.about.clone(),
             obs_dim: t.obs_dim(),
             act_dim: t.act_dim(),
-            longest: t.episodes().iter().map(|e| e.len).max().unwrap_or(0),
+            longest: lengths.first().copied().unwrap_or(0),
+            usual: usual.copied().unwrap_or(0),
             episodes: dataset.episodes_hash(),
             answers: answers
                 .into_iter()
@@ -117,15 +127,15 @@ impl Facts {
         Ok(facts)
     }
 
-    /// Makes defaults fit: episodes as long as in the dataset, for the algorithm too if it asks; segments no longer
-    /// than they.
+    /// Makes defaults fit: episodes as long as in the dataset, for the algorithm too if it asks; segments that half of
+    /// the data can hold.
     pub fn fit(&self, defaults: &mut RunConfig) {
         defaults.horizon = self.about.horizon.or(defaults.horizon);
         if let (Some(steps), Some(own)) = (defaults.horizon, defaults.agent.get_mut("horizon")) {
             *own = steps.into();
         }
         if let Some(labels) = &mut defaults.labels {
-            labels.segment = labels.segment.min(self.longest as u64);
+            labels.segment = labels.segment.min(self.usual as u64);
         }
     }
 

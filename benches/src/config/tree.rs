@@ -69,7 +69,7 @@ pub(super) fn overlay(tree: &mut Value, given: &Value, path: &str) -> Result<()>
         };
         let slot = tree
             .get_mut(key)
-            .ok_or_else(|| unknown_key(&path, &leaves))?;
+            .ok_or_else(|| unknown_key(&first_leaf(&path, value), &leaves))?;
         if slot.is_object() {
             overlay(slot, value, &path)?;
         } else {
@@ -109,6 +109,14 @@ fn kind(value: &Value) -> &'static str {
         Value::String(_) => "a string",
         Value::Array(_) => "a list",
         Value::Object(_) => "a group of settings",
+    }
+}
+
+/// The path of the first value in a group that was given.
+fn first_leaf(path: &str, given: &Value) -> String {
+    match given.as_object().and_then(|group| group.iter().next()) {
+        Some((key, value)) => first_leaf(&format!("{path}.{key}"), value),
+        None => path.to_owned(),
     }
 }
 

@@ -16,7 +16,7 @@ const RETURN_TOLERANCE: f64 = 1e-9;
 pub struct CheckArgs {
     /// The dataset's folder
     pub dataset: PathBuf,
-    /// Episodes to replay, evenly spread
+    /// Episodes to replay, evenly spread; 0 replays none
     #[arg(long, default_value_t = 10)]
     pub episodes: usize,
 }
@@ -42,7 +42,11 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode> {
         .collect();
     let count = args.episodes.min(seeded.len());
     if count == 0 {
-        println!("not replayed: no episode has a seed");
+        let why = match args.episodes {
+            0 => "0 episodes were asked for",
+            _ => "no episode has a seed",
+        };
+        println!("not replayed: {why}");
         return Ok(ExitCode::SUCCESS);
     }
     let mut env = task.make()?;

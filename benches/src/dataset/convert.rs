@@ -26,7 +26,7 @@ pub struct ImportArgs {
     #[arg(long)]
     pub segment: Option<u32>,
     /// For formats of labels: name of the answers in the dataset [default: human, or scripted]
-    #[arg(long)]
+    #[arg(long, value_parser = super::parse_name)]
     pub name: Option<String>,
 }
 

@@ -24,7 +24,7 @@ pub struct MakeArgs {
     #[arg(long)]
     pub out: PathBuf,
     /// What to call it in tables [default: the folder's name]
-    #[arg(long)]
+    #[arg(long, value_parser = super::parse_name)]
     pub name: Option<String>,
     /// What acts, repeatable (equal shares): `random`, `expert` (the task's scripted one), `expert:elsewhere` (which
     /// takes things to be where they are in another episode), `expert:TASK` (another task's), `roam` (in a maze, to one
@@ -76,6 +76,13 @@ pub fn recorded(args: &MakeArgs, before: &str) -> Result<ExitCode> {
         "--random is {}, but must be between 0 and 1",
         args.random
     );
+    let drawn = |source: &String| source == "random" || source.starts_with("replay:");
+    if args.from.iter().all(drawn) && (args.noise > 0.0 || args.random > 0.0) {
+        bail!(
+            "--noise and --random are for a policy's actions, and nobody here has one (--from {}); leave them out",
+            args.from.join(" --from ")
+        );
+    }
     ensure!(
         !args.out.exists(),
         "{} exists already; choose another name or remove it",
@@ -169,12 +176,20 @@ fn plans(
     count: usize,
     mut each: impl FnMut(Plan) -> Result<()>,
 ) -> Result<()> {
+    let policy: Arc<str> = source.into();
+    let mut each = |seed, actions| {
+        let policy = Arc::clone(&policy);
+        each(Plan {
+            seed,
+            actions,
+            policy,
+        })
+    };
     // Every episode has streams of its own, so that it does not depend on the others.
     let noise = Stream::new(args.seed, "dataset.noise");
     let numbers = (first..)
         .take(count)
         .map(|k| (stream_seed(args.seed, "dataset", k), noise.at(k)));
-    let policy: Arc<str> = source.into();
     if source == "random" {
         for (seed, mut noise) in numbers {
             let mut action = |_| {
@@ -183,12 +198,7 @@ fn plans(
                 action
             };
             let actions = (0..task.spec.horizon).map(&mut action).collect();
-            let policy = Arc::clone(&policy);
-            each(Plan {
-                seed,
-                actions,
-                policy,
-            })?;
+            each(seed, actions)?;
         }
         return Ok(());
     }
@@ -207,12 +217,7 @@ fn plans(
                 act(observation, action);
                 alter(&mut noise, action);
             })?;
-            let policy = Arc::clone(&policy);
-            each(Plan {
-                seed,
-                actions: episode.actions,
-                policy,
-            })?;
+            each(seed, episode.actions)?;
         }
         return Ok(());
     }
@@ -227,6 +232,12 @@ fn plans(
         if config.curriculum {
             bail!("--from {source}: a run on a curriculum cannot be replayed");
         }
+        let (theirs, horizon) = (config.task()?.spec.horizon, task.spec.horizon);
+        if theirs != horizon {
+            bail!(
+                "--from {source}: its episodes are of {theirs} steps, not of {horizon}; say --horizon {theirs}"
+            );
+        }
         let seen = Learnt::new(&config, &checkpoint, &dir)?.experience(&config)?;
         if seen.len() < count {
             bail!(
@@ -235,16 +246,11 @@ fn plans(
             );
         }
         for (seed, actions) in seen.into_iter().take(count) {
-            let policy = Arc::clone(&policy);
-            each(Plan {
-                seed,
-                actions,
-                policy,
-            })?;
+            each(seed, actions)?;
         }
         return Ok(());
     }
-    let mut player = Player::new(&config, &checkpoint, &dir)?;
+    let mut player = Player::new(&config, &checkpoint, &dir, task)?;
     for (seed, mut noise) in numbers {
         let mut actions = Vec::new();
         player.play(
@@ -255,12 +261,7 @@ fn plans(
                 Ok(())
             },
         )?;
-        let policy = Arc::clone(&policy);
-        each(Plan {
-            seed,
-            actions,
-            policy,
-        })?;
+        each(seed, actions)?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use prefbench_agents::Tier;
 use prefbench_envs::{self as envs, Navigator, Task};
-use prefbench_oracles::nearest::nearest;
+use prefbench_oracles::UnknownName;
 use prefbench_results::{RunKey, Store};
 use serde_json::json;
 
@@ -155,8 +155,20 @@ pub struct PoolArgs {
 pub fn pool(args: &PoolArgs) -> Result<ExitCode> {
     let task = *envs::find(&args.task)?;
     let recipes: Vec<&Recipe> = match args.recipes.as_slice() {
-        [] => RECIPES.iter().filter(|r| r.fits(&task)).collect(),
-        names => names.iter().map(|name| find(name)).collect::<Result<_>>()?,
+        [] => RECIPES.iter().filter(|r| r.lack(&task).is_none()).collect(),
+        names => {
+            let mut named: Vec<&Recipe> = Vec::new();
+            for name in names {
+                let recipe = find(name)?;
+                if let Some(lack) = recipe.lack(&task) {
+                    bail!("`{name}` cannot be made: {lack}");
+                }
+                if !named.iter().any(|known| known.id == recipe.id) {
+                    named.push(recipe);
+                }
+            }
+            named
+        }
     };
     let plans = recipes.into_iter().map(|recipe| recipe.plan(&task, args));
     let plans: Vec<Plan> = plans.filter_map(Result::transpose).collect::<Result<_>>()?;
@@ -193,16 +205,9 @@ pub fn pool(args: &PoolArgs) -> Result<ExitCode> {
 }
 
 fn find(name: &str) -> Result<&'static Recipe> {
-    let ids = || RECIPES.iter().map(|r| r.id);
-    match RECIPES.iter().find(|r| r.id == name) {
-        Some(recipe) => Ok(recipe),
-        None => bail!(
-            "no recipe is called `{name}`{}; known: {}",
-            nearest(name, ids())
-                .map_or_else(String::new, |near| format!("; did you mean `{near}`?")),
-            ids().collect::<Vec<_>>().join(", ")
-        ),
-    }
+    let ids = RECIPES.iter().map(|r| r.id);
+    let recipe = RECIPES.iter().find(|r| r.id == name);
+    Ok(recipe.ok_or_else(|| UnknownName::new("recipe", name, ids))?)
 }
 
 /// The run of SAC that an actor is, if it is one; of an expert, the whole run.
@@ -229,15 +234,20 @@ fn agent(actor: Actor, task: &Task, tier: Tier) -> Result<Option<RunConfig>> {
 }
 
 impl Recipe {
-    /// Whether the task has all that acts.
-    fn fits(&self, task: &Task) -> bool {
-        let can = |actor: &Actor| match actor {
-            Actor::Scripted | Actor::Misled => task.expert.is_some(),
-            Actor::Neighbour => neighbour(task).is_some(),
-            Actor::Roaming => Navigator::of(task).is_some(),
-            Actor::Random | Actor::Medium | Actor::Best | Actor::Seen => true,
+    /// What the task lacks of all that acts.
+    fn lack(&self, task: &Task) -> Option<String> {
+        let (id, family) = (task.id, task.family);
+        let lack = |actor: &Actor| match actor {
+            Actor::Scripted | Actor::Misled if task.expert.is_none() => {
+                Some(format!("{id} has no scripted expert"))
+            }
+            Actor::Neighbour if neighbour(task).is_none() => {
+                Some(format!("no other task of {family} has an expert for it"))
+            }
+            Actor::Roaming if Navigator::of(task).is_none() => Some(format!("{id} is not a maze")),
+            _ => None,
         };
-        self.actors.iter().all(can)
+        self.actors.iter().find_map(lack)
     }
 
     /// What is to be done; nothing, if the dataset is there.
@@ -319,12 +329,7 @@ impl Plan {
                 Actor::Misled => "expert:elsewhere".to_owned(),
                 Actor::Roaming => "roam".to_owned(),
                 Actor::Neighbour => {
-                    let other = neighbour(task).with_context(|| {
-                        format!(
-                            "{}: no other task of {} has an expert for it",
-                            recipe.id, task.family
-                        )
-                    })?;
+                    let other = neighbour(task).context("a recipe that fits its task")?;
                     format!("expert:{}", other.id)
                 }
                 Actor::Medium | Actor::Best => run,
@@ -397,7 +402,7 @@ mod tests {
     /// The recipes that `dataset pool` makes of a task where none is named.
     fn fitting(task: &str) -> Vec<&'static str> {
         let task = envs::find(task).unwrap();
-        let fit = RECIPES.iter().filter(|r| r.fits(task));
+        let fit = RECIPES.iter().filter(|r| r.lack(task).is_none());
         fit.map(|r| r.id).collect()
     }
 

@@ -22,6 +22,7 @@
 //! table with fewer seeds.
 
 use std::collections::BTreeMap;
+use std::path::{Component, Path};
 
 use anyhow::{Context, Result, anyhow, bail};
 use prefbench_agents::{Tier, algorithm};
@@ -70,6 +71,9 @@ pub fn read(text: &str, overrides: &Overrides) -> Result<Grid> {
     let mut file: toml::Table = text.parse().context("it is not valid TOML")?;
     let name = file.remove("name").map(toml::Value::try_into).transpose();
     let name: Option<String> = name.context("`name` must be a string")?;
+    if let Some(name) = name.as_ref().filter(|name| !is_folder(name)) {
+        bail!("`name` is {name:?}, but names the sweep's folder: give a word without slashes");
+    }
     // For readers.
     file.remove("description");
     let blocks = match file.remove("cells") {
@@ -78,9 +82,13 @@ pub fn read(text: &str, overrides: &Overrides) -> Result<Grid> {
             .try_into::<Vec<toml::Table>>()
             .context("`cells` must be one or more tables: [[cells]]")?,
     };
+    if blocks.is_empty() {
+        bail!("`cells` is empty, so there is nothing to run; give one or more tables: [[cells]]");
+    }
     let shared: Block = file.try_into()?;
+    shared.check("the file")?;
     let mut cells: Vec<(RunConfig, usize)> = Vec::new();
-    let many = blocks.len() > 1;
+    let (many, whole) = (blocks.len() > 1, blocks == [toml::Table::new()]);
     let mut seeds_of = BTreeMap::<u64, Vec<(RunConfig, usize)>>::new();
     for (number, block) in (1..).zip(blocks) {
         let place = || match many {
@@ -88,7 +96,11 @@ pub fn read(text: &str, overrides: &Overrides) -> Result<Grid> {
             false => "the grid".to_owned(),
         };
         let block: Block = block.try_into().with_context(place)?;
-        for cell in block.or(&shared).cells(overrides).with_context(place)? {
+        block.check(&place())?;
+        // Teachers that the file names for all its grids are for those of them that ask one.
+        let own_teachers = whole || block.teachers.is_some();
+        let block = block.or(&shared);
+        for cell in block.cells(overrides, own_teachers).with_context(place)? {
             seeds_of.entry(cell.seed).or_default().push((cell, number));
         }
     }
@@ -96,9 +108,14 @@ pub fn read(text: &str, overrides: &Overrides) -> Result<Grid> {
     for (cell, number) in seeds_of.into_values().flatten() {
         let folder = cell.folder()?;
         if let Some(first) = places.insert(folder, number) {
+            let cell = cell.prefix();
+            if first == number {
+                bail!(
+                    "the cell {cell} occurs twice: a list names something twice, or --set writes over what `vary` lists"
+                );
+            }
             bail!(
-                "the cell {} occurs twice, in [[cells]] number {first} and number {number}; take it out of one",
-                cell.prefix()
+                "the cell {cell} occurs twice, in [[cells]] number {first} and number {number}; take it out of one"
             );
         }
         cells.push((cell, number));
@@ -107,7 +124,35 @@ pub fn read(text: &str, overrides: &Overrides) -> Result<Grid> {
     Ok(Grid { name, cells })
 }
 
+/// Whether a folder can be called so.
+fn is_folder(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name)
+        && !name.contains(char::is_control)
+}
+
+/// The path of a setting that both tables have.
+fn in_both(set: &toml::Table, vary: &toml::Table) -> Option<String> {
+    set.iter()
+        .find_map(|(key, value)| match (value, vary.get(key)?) {
+            (toml::Value::Table(set), toml::Value::Table(vary)) => {
+                in_both(set, vary).map(|path| format!("{key}.{path}"))
+            }
+            _ => Some(key.clone()),
+        })
+}
+
 impl Block {
+    /// Refuses a setting that is set and varied in one place.
+    fn check(&self, place: &str) -> Result<()> {
+        match in_both(&self.set, &self.vary) {
+            Some(key) => {
+                bail!("{place}: `set.{key}` has no effect beside `vary.{key}`; leave one out")
+            }
+            None => Ok(()),
+        }
+    }
+
     /// This grid, completed by what all grids share.
     fn or(self, shared: &Self) -> Self {
         let mut set = shared.set.clone();
@@ -127,8 +172,8 @@ impl Block {
         }
     }
 
-    /// Every combination.
-    fn cells(&self, overrides: &Overrides) -> Result<Vec<RunConfig>> {
+    /// Every combination. Teachers of its own must be of use.
+    fn cells(&self, overrides: &Overrides, own_teachers: bool) -> Result<Vec<RunConfig>> {
         let tasks = listed("tasks", self.tasks.as_ref())?;
         let algorithms = listed("algorithms", self.algorithms.as_ref())?;
         let seeds = match (&overrides.seeds, &self.seeds) {
@@ -148,7 +193,7 @@ impl Block {
             Some(names) => listed("teachers", Some(names))?.iter().map(Some).collect(),
             None => vec![None],
         };
-        if self.teachers.is_some() && !taught.contains(&true) {
+        if own_teachers && self.teachers.is_some() && !taught.contains(&true) {
             bail!(
                 "`teachers` has no effect: none of {} learns from preferences; leave it out",
                 algorithms.join(", ")
@@ -336,6 +381,15 @@ mod tests {
     }
 
     #[test]
+    fn teachers_of_the_file_are_for_the_grids_that_ask_one() {
+        let text = "tasks = ['reach']\nseeds = 0\nteachers = ['mistake']\n[[cells]]\nalgorithms = ['sac']\n";
+        assert_eq!(
+            names(&format!("{text}[[cells]]\nalgorithms = ['pebble']")),
+            ["reach-sac-none-s0", "reach-pebble-mistake-s0"]
+        );
+    }
+
+    #[test]
     fn a_bad_file_is_refused_before_anything_runs() {
         let sac = "tasks = ['reach']\nalgorithms = ['sac']\n";
         let bad = [
@@ -359,6 +413,12 @@ mod tests {
                 "`set.seed` has no effect",
             ),
             (&format!("{sac}seeds = 0\nvary.steps = 3"), "vary.steps"),
+            (
+                &format!("{sac}seeds = 0\nset.steps = 9000\nvary.steps = [10000]"),
+                "`set.steps` has no effect",
+            ),
+            (&format!("{sac}seeds = 0\ncells = []"), "`cells` is empty"),
+            (&format!("{sac}seeds = 0\nname = '../up'"), "`name` is"),
             (&format!("{sac}seeds = 0\ntier = 'quick'"), "quick"),
             (
                 &format!("{sac}seeds = 0\n[[cells]]\n[[cells]]"),

@@ -62,16 +62,28 @@ pub fn submit(record: &Record, waiting: &[usize], out: &Path, how: &How) -> Resu
             _ => blocks.push((offset, vec![index - offset])),
         }
     }
-    let most = how
-        .pace
-        .jobs
-        .map_or_else(String::new, |jobs| format!("%{jobs}"));
+    // Arrays run side by side, each with its part of what is allowed.
+    let most = match how.pace.jobs {
+        None => String::new(),
+        Some(jobs) if jobs < blocks.len() => bail!(
+            "--jobs is {jobs}, but must be at least {}, the number of arrays that {} cells take",
+            blocks.len(),
+            waiting.len()
+        ),
+        Some(jobs) => format!("%{}", jobs / blocks.len()),
+    };
+    let Some(options) = shlex::split(&how.slurm.sbatch) else {
+        bail!(
+            "--sbatch {:?} has a quote without its end",
+            how.slurm.sbatch
+        );
+    };
     for (offset, indices) in blocks {
         let mut sbatch = Command::new("sbatch");
         sbatch.arg(format!("--job-name=prefbench-{}", record.name));
         sbatch.arg(format!("--array={}{most}", spell(&indices)));
         sbatch.arg(format!("--output={}", logs.join("%A_%a.log").display()));
-        sbatch.args(how.slurm.sbatch.split_whitespace());
+        sbatch.args(&options);
         let submitted = sbatch.arg(&script).arg(offset.to_string()).output();
         let submitted =
             submitted.context("cannot run sbatch; is this a machine that submits to Slurm?")?;

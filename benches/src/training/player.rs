@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 use prefbench_agents::{Learner, Online};
-use prefbench_envs::Step;
+use prefbench_envs::{Step, Task};
 use prefbench_oracles::Episode;
 use prefbench_results::{Checkpoint, EpisodeResult};
 
@@ -92,12 +92,18 @@ pub struct Player<'a> {
 }
 
 impl<'a> Player<'a> {
-    /// The policy saved in `checkpoint`, read from the run folder `dir`.
-    pub fn new(config: &'a RunConfig, checkpoint: &Checkpoint, dir: &Path) -> Result<Self> {
+    /// The policy saved in `checkpoint`, read from the run folder `dir`, in episodes of `task`: the run's, with
+    /// any horizon.
+    pub fn new(
+        config: &'a RunConfig,
+        checkpoint: &Checkpoint,
+        dir: &Path,
+        task: &Task,
+    ) -> Result<Self> {
         Ok(Self {
             config,
             learner: Anyone::load(config, checkpoint, dir)?,
-            arena: Arena::new(config, &config.task()?)?,
+            arena: Arena::new(config, task)?,
         })
     }
 

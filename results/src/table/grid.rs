@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::text::clean;
 use comfy_table::{Cell, CellAlignment, LineStyle, Table as Drawn, presets};
 
 /// A table of any content.
@@ -34,11 +35,11 @@ impl Grid {
         }
     }
 
-    /// Appends a row: a cell for every column. What is missing stays empty.
+    /// Appends a row: a cell for every column. What is missing stays empty; control characters are shown as such.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let mut cells = cells.into_iter();
         for column in &mut self.columns {
-            column.cells.push(cells.next().unwrap_or_default());
+            column.cells.push(clean(&cells.next().unwrap_or_default()));
         }
     }
 
