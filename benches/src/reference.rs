@@ -32,7 +32,7 @@ pub fn reference(args: &ReferenceArgs) -> Result<ExitCode> {
     }
     if references.is_empty() {
         bail!(
-            "{} holds no task with finished runs of both `{RANDOM}` and `{EXPERT}`; \
+            "{} holds no task with finished runs of both `{RANDOM}` and an `{EXPERT}` that is better; \
              make them with `prefbench run TASK --algo {RANDOM},{EXPERT} --out {0}`",
             args.runs.display()
         );
@@ -47,11 +47,6 @@ pub fn reference(args: &ReferenceArgs) -> Result<ExitCode> {
             spell(&r.random),
             spell(&r.expert)
         )?;
-        if r.normalised(0.0).is_none() {
-            eprintln!(
-                "prefbench: the expert on {task} is no better than chance: its returns are not normalised"
-            );
-        }
     }
     writeln!(
         out,

@@ -17,7 +17,7 @@ use crate::{compare, show};
 /// Arguments of `prefbench reproduce`.
 #[derive(Args)]
 pub struct ReproduceArgs {
-    /// A published table (cpl), all tables of a paper (dtr), `all`, or a TOML file of such a table
+    /// A published table (cpl-dense), all tables of a paper (cpl), `all`, or a TOML file of such a table
     /// [default: list those that come along]
     table: Option<String>,
     /// Folders of runs, or of such folders; repeatable

@@ -23,7 +23,7 @@ fn every_table_is_set_beside_the_committed_runs() {
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
     for file in [
-        "cpl.md",
+        "cpl-dense.md",
         "cpl-sparse.csv",
         "dtr-1.html",
         "dtr-2.tex",

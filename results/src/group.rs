@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::{FinishedRun, canonical_json};
+use crate::{FinishedRun, RunInfo, canonical_json};
 
 /// The runs of one configuration over its seeds.
 #[derive(Clone, Debug)]
@@ -95,6 +95,18 @@ pub fn group<'a>(runs: impl IntoIterator<Item = &'a FinishedRun>) -> Vec<Group<'
         }
     }
     groups
+}
+
+/// In what runs must agree to be of one task, beside its name.
+pub(crate) const OF_PROBLEM: [&str; 4] = ["task_version", "horizon", "hide_goal", "dataset.hash"];
+
+/// What a run has there; `None` if it need not agree with others in it.
+pub(crate) fn of_problem(run: &RunInfo, key: &str) -> Option<String> {
+    match (key, run.config.get(key)) {
+        ("dataset.hash", _) => run.episodes().map(Into::into),
+        (_, Some(value)) => Some(value.to_string()),
+        (_, None) => Some("(absent)".into()),
+    }
 }
 
 fn without_seed(config: &Value) -> String {

@@ -3,7 +3,7 @@
 //! - [`store`]: one folder per run, named by the hash of its resolved configuration; append-only
 //!   evaluation logs; checkpoints of which two generations are kept; nothing is overwritten.
 //! - [`stats`]: point estimates with stratified bootstrap intervals, reproducible to the bit, profiles,
-//!   permutation and equivalence tests.
+//!   permutation tests.
 //! - [`table`]: finished runs grouped over seeds, as terminal text, Markdown and CSV.
 //! - [`mod@reference`]: what a random policy and an expert score on a task, and returns normalised
 //!   by them.

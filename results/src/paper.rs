@@ -20,7 +20,7 @@ macro_rules! committed {
 }
 
 /// Names and texts of the committed tables, in order of their names.
-const COMMITTED: &[(&str, &str)] = committed!["bpref" "camp-1" "cpl" "cpl-sparse" "dtr-1" "dtr-2" "ipl" "ipl-robosuite" "oppo" "pebble" "ppe-1-dmc" "ppe-1-metaworld" "rime-dmc" "rime-metaworld" "star-1" "star-2" "star-2-robosuite" ];
+const COMMITTED: &[(&str, &str)] = committed!["bpref" "camp-1" "cpl-dense" "cpl-sparse" "dtr-1" "dtr-2" "ipl-d4rl" "ipl-robosuite" "oppo" "pebble" "ppe-1-dmc" "ppe-1-metaworld" "rime-dmc" "rime-metaworld" "star-1" "star-2-d4rl" "star-2-robosuite" ];
 
 /// One table of a paper.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -123,11 +123,12 @@ fn version(run: &RunInfo) -> Option<u64> {
 }
 
 /// Makes references of the runs of [`RANDOM`] and [`EXPERT`] among `finished`, ordered by task,
-/// and says which tasks were left out for lack of either. Other algorithms are passed over.
+/// and says which tasks were left out: those that lack either, or whose expert is no better than chance. Other algorithms
+/// are passed over.
 ///
 /// # Errors
-/// [`Error::NoReference`] if the runs of a task differ in more than algorithm and seed, or a run
-/// lacks its task's version or episodes in its last evaluation.
+/// [`Error::NoReference`] if the runs of a task are of several versions or tiers, or those of one algorithm differ in
+/// more than their seeds, or a run lacks its task's version or episodes in its last evaluation.
 pub fn of_runs(finished: &[FinishedRun]) -> Result<(Vec<Reference>, Vec<String>), Error> {
     let groups = group(finished);
     let mut tasks = BTreeMap::<&str, Vec<&Group<'_>>>::new();
@@ -143,7 +144,16 @@ pub fn of_runs(finished: &[FinishedRun]) -> Result<(Vec<Reference>, Vec<String>)
             Some(algorithm) => left_out.push(format!(
                 "{task} is left as it was: there is no finished run of `{algorithm}`"
             )),
-            None => references.push(of_task(task, &groups)?),
+            None => {
+                let reference = of_task(task, &groups)?;
+                match reference.normalised(0.0) {
+                    Some(_) => references.push(reference),
+                    None => left_out.push(format!(
+                        "{task} is left as it was: the expert ({:.1}) is no better than chance ({:.1})",
+                        reference.expert.mean, reference.random.mean
+                    )),
+                }
+            }
         }
     }
     Ok((references, left_out))

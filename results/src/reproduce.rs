@@ -26,7 +26,7 @@ use serde_json::Value;
 pub use claims::{Pair, Tested, Verdict};
 
 use crate::compare::Estimate;
-use crate::group::{Group, group, settings};
+use crate::group::{Group, OF_PROBLEM, group, of_problem, settings};
 use crate::paper::{Method, Paper, Scale, Task};
 use crate::reference::{self, Reference};
 use crate::stats::{Bootstrap, PermutationTest, Permutations, Statistic, kendall_tau_b, mean};
@@ -157,7 +157,8 @@ impl Reproduction {
         let failed: Vec<FinishedRun> = unfinished.iter().filter_map(Unfinished::failed).collect();
         let of_tier = |run: &&FinishedRun| run.info.tier == options.tier;
         let mut groups = group(finished.iter().chain(&failed).filter(of_tier));
-        let mut notes = one_dataset_a_name(&mut groups);
+        groups.retain(|group| paper.tasks.iter().any(|task| is_on(group, task)));
+        let mut notes = one_task_a_name(&mut groups);
         let mut cell = |task: &Task, method: &Method| Cell {
             theirs: task.cells.get(&method.name).map(|figures| Published {
                 mean: figures[0],
@@ -196,7 +197,14 @@ fn metric(scale: Scale) -> Metric {
     }
 }
 
-/// Our runs of a cell. Of several configurations the one with most runs, and a note says so.
+/// Whether runs are on the task, and on the dataset if the paper names one.
+fn is_on(group: &Group<'_>, task: &Task) -> bool {
+    let run = group.runs[0];
+    let on = |name: &String| settings(run).get("dataset.name") == Some(name);
+    task.task.as_ref() == Some(&run.info.task) && task.dataset.as_ref().is_none_or(on)
+}
+
+/// Our runs of a cell. Of several configurations the one with most runs, the longest of such, and a note says so.
 fn ours(
     paper: &Paper,
     task: &Task,
@@ -205,26 +213,30 @@ fn ours(
     options: &Options,
     notes: &mut Vec<String>,
 ) -> Option<Ours> {
-    let (id, algorithm) = (task.task.as_deref()?, method.algorithm.as_deref()?);
+    let algorithm = method.algorithm.as_deref()?;
     let fits = |group: &&Group<'_>| {
         let settings = settings(group.runs[0]);
         let is = |key: &str, value: &str| settings.get(key).is_some_and(|found| found == value);
         let teacher = method.teacher.as_deref().unwrap_or("oracle");
-        group.runs[0].info.task == id
+        is_on(group, task)
             && group.algorithm == algorithm
             && group.teacher.is_none_or(|found| found == teacher)
+            && method.set.iter().all(|(key, value)| is(key, &plain(value)))
+            // A task's settings are for the methods that have them.
             && task
-                .dataset
-                .as_deref()
-                .is_none_or(|name| is("dataset.name", name))
-            && method
                 .set
                 .iter()
-                .chain(&task.set)
-                .all(|(key, value)| is(key, &plain(value)))
+                .all(|(key, value)| !settings.contains_key(key) || is(key, &plain(value)))
     };
     let mut found: Vec<&Group<'_>> = groups.iter().filter(fits).collect();
-    found.sort_by_key(|group| std::cmp::Reverse(group.runs.len()));
+    let steps = |group: &Group<'_>| {
+        group.runs[0]
+            .info
+            .config
+            .get("steps")
+            .and_then(Value::as_u64)
+    };
+    found.sort_by_key(|group| std::cmp::Reverse((group.runs.len(), steps(group))));
     let taken = *found.first()?;
     if let [_, others @ ..] = &found[..]
         && !others.is_empty()
@@ -297,32 +309,34 @@ fn ours(
     })
 }
 
-/// Of several datasets of one name keeps the runs on the one with most of them, and says so.
-fn one_dataset_a_name(groups: &mut Vec<Group<'_>>) -> Vec<String> {
-    let mut runs = BTreeMap::<String, BTreeMap<&str, usize>>::new();
-    for group in &*groups {
-        if let Some(episodes) = group.runs[0].info.episodes() {
-            let of_name = runs.entry(group.task.to_string()).or_default();
-            *of_name.entry(episodes).or_default() += group.runs.len();
-        }
-    }
-    runs.retain(|_, datasets| datasets.len() > 1);
+/// Of runs that are called of one task and are not keeps the kind with most of them, and says so.
+fn one_task_a_name(groups: &mut Vec<Group<'_>>) -> Vec<String> {
     let mut notes = Vec::new();
-    for (task, datasets) in runs {
-        let Some((&kept, _)) = datasets.iter().max_by_key(|(_, runs)| **runs) else {
-            continue;
-        };
-        let other = |group: &Group<'_>| {
-            group.task == task
-                && group.runs[0]
-                    .info
-                    .episodes()
-                    .is_some_and(|hash| hash != kept)
-        };
-        groups.retain(|group| !other(group));
-        notes.push(clean(&format!(
-            "{task}: of several datasets of this name the one with most runs stands here, whose hash is {kept}."
-        )));
+    for key in OF_PROBLEM {
+        let value = |group: &Group<'_>| of_problem(&group.runs[0].info, key);
+        let mut runs = BTreeMap::<String, BTreeMap<String, usize>>::new();
+        for group in &*groups {
+            if let Some(value) = value(group) {
+                let of_name = runs.entry(group.task.to_string()).or_default();
+                *of_name.entry(value).or_default() += group.runs.len();
+            }
+        }
+        for (task, values) in runs.into_iter().filter(|(_, values)| values.len() > 1) {
+            let Some((kept, _)) = values.iter().max_by_key(|(_, runs)| **runs) else {
+                continue;
+            };
+            groups.retain(|group| {
+                group.task != task || value(group).is_none_or(|value| value == *kept)
+            });
+            notes.push(clean(&match key {
+                "dataset.hash" => format!(
+                    "{task}: of several datasets of this name the one with most runs stands here, whose hash is {kept}."
+                ),
+                _ => format!(
+                    "{task}: of runs that differ in `{key}`, and so are not of one task, those with {kept} stand here: they are the most."
+                ),
+            }));
+        }
     }
     notes
 }

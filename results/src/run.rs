@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::checkpoint::{Checkpoint, Generations};
 use crate::claim::{Claim, LOCK};
 use crate::eval::{parse_evals, parse_log};
-use crate::files::{append_line, check_name, read_if_there, write_atomic};
+use crate::files::{append_line, read_if_there, write_atomic};
 use crate::key::canonical_json;
 use crate::{Error, Eval, RunInfo, RunKey};
 
@@ -197,33 +197,6 @@ impl Run {
             &format!("{}\n", canonical_json(note)),
         )
         .map(drop)
-    }
-
-    /// The notes written so far, in order.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] and I/O errors.
-    pub fn notes(&self) -> Result<Vec<Value>, Error> {
-        let file = self.dir.join(NOTES);
-        parse_log(&file, &read_if_there(&file)?.unwrap_or_default())
-    }
-
-    /// Replaces the file `name` in the run's folder by `bytes`, atomically and durably.
-    ///
-    /// # Errors
-    /// [`Error::BadName`] for names that are not plain file names or that the store uses itself;
-    /// I/O errors, after which the previous file is still there.
-    pub fn write_atomic(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        check_name(name)?;
-        if [CONFIG, EVALS, NOTES, DONE, FAILED, LOCK].contains(&name)
-            || name.starts_with("checkpoint-")
-        {
-            return Err(Error::BadName {
-                name: name.into(),
-                reason: "the store uses it itself",
-            });
-        }
-        write_atomic(&self.dir, name, bytes)
     }
 
     /// Saves the state at `step` as a new checkpoint generation and removes all older ones but

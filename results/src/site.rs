@@ -14,7 +14,7 @@ use crate::compare::{CompareOptions, Comparison, Section as Part, apart};
 use crate::files::read_if_there;
 use crate::page;
 use crate::paper::Paper;
-use crate::reproduce::{Options, Reproduction, Verdict};
+use crate::reproduce::{Options, Reproduction, Tested, Verdict};
 use crate::sheet::markdown;
 use crate::table::{Grid, Table, TableOptions, text};
 use crate::{Error, Store, each_once};
@@ -114,7 +114,7 @@ impl Site {
     pub fn markdown(&self) -> String {
         let mut out = String::from("# Results\n\n");
         out += &self.findings;
-        out += "\n\n## Papers\n\nPublished tables beside ours: how many of a table's cells our runs fill, how far rankings agree, and\nwhat becomes of its claims. Each opens a page with every cell and claim.\n\n";
+        out += "\n\n## Papers\n\nPublished tables beside ours: how many of a table's cells our runs fill, how far rankings agree, and\nwhat becomes of its claims, of those that were read in the paper itself. Each opens a page with every cell and claim.\n\n";
         out += &self.papers();
         for reproduction in &self.reproductions {
             if reproduction
@@ -258,9 +258,8 @@ impl Site {
             );
             let link = format!("[{}](papers/{}.html)", markdown(&r.paper.title), r.paper.id);
             let count = |v| {
-                r.claims
-                    .iter()
-                    .filter(|c| c.verdict == v)
+                read(r)
+                    .filter(|claim| claim.verdict == v)
                     .count()
                     .to_string()
             };
@@ -279,10 +278,10 @@ impl Site {
     }
 
     fn verdict(&self) -> String {
-        let all = || self.reproductions.iter().flat_map(|r| &r.claims);
+        let all = || self.reproductions.iter().flat_map(read);
         let count = |verdict| all().filter(|claim| claim.verdict == verdict).count();
         format!(
-            "Of {} published claims, {} hold in our runs, {} are contradicted, {} are not shown, and {} are untested.",
+            "Of {} claims that were read in the papers themselves, {} hold in our runs, {} are contradicted, {} are not shown, and {} are untested.",
             all().count(),
             count(Verdict::Holds),
             count(Verdict::Contradicted),
@@ -290,6 +289,12 @@ impl Site {
             count(Verdict::Untested)
         )
     }
+}
+
+/// The claims that were read in the paper itself; the others are on its page alone.
+fn read(reproduction: &Reproduction) -> impl Iterator<Item = &Tested> {
+    let claims = reproduction.claims.iter();
+    claims.filter(|tested| tested.claim.verified)
 }
 
 /// Width of the figures.

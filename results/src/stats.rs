@@ -3,8 +3,8 @@
 //! - Point estimates and stratified bootstrap intervals as in Agarwal et al., "Deep Reinforcement
 //!   Learning at the Edge of the Statistical Precipice" (NeurIPS 2021) and its library rliable:
 //!   [`Statistic`], [`improvement`], [`profile`], [`Bootstrap`].
-//! - Agreement of rankings: [`kendall_tau_b`]. Tests: [`Permutations`], [`equivalence`], [`holm`].
-//!   How many seeds a claim needs: [`detectable_difference`].
+//! - Agreement of rankings: [`kendall_tau_b`]. Tests: [`Permutations`], [`holm`].
+//!   What difference so many runs can show: [`Welch`].
 //!
 //! Scores come as tasks, each a list of its runs' scores; rliable's matrices are the transpose.
 //! Tasks may have different numbers of runs. Whatever cannot be had is `None`, and a score that is
@@ -30,8 +30,8 @@ pub use bootstrap::{Bootstrap, Interval};
 pub use improvement::{improvement, probability_of_improvement};
 pub use kendall::kendall_tau_b;
 pub use permutation::{PermutationTest, Permutations};
-pub use significance::{Welch, detectable_difference, equivalence, holm};
-pub use statistic::{Statistic, mean_profile, profile};
+pub use significance::{Welch, holm};
+pub use statistic::{Statistic, profile};
 
 /// Arithmetic mean; `None` for no values or one that is not finite.
 #[must_use]

@@ -160,6 +160,11 @@ fn a_part_of_a_claim_counts_if_the_paper_shows_it_there() -> Result<(), Error> {
     assert_eq!(verdict(PAPER)?, Verdict::Holds);
     let otherwise = PAPER.replace("Best = [700.0]", "Best = [390.0]");
     assert_eq!(verdict(&otherwise)?, Verdict::Untested);
+    // Figures that nobody read in the paper count for nothing, but not for the opposite of what they say.
+    let unread =
+        |paper: &str| paper.replace("semi-supervised\"", "semi-supervised\"\nverified = false");
+    assert_eq!(verdict(&unread(PAPER))?, Verdict::Holds);
+    assert_eq!(verdict(&unread(&otherwise))?, Verdict::Untested);
     Ok(())
 }
 
@@ -180,6 +185,50 @@ fn of_datasets_of_one_name_one_stands() -> Result<(), Error> {
         "{:?}",
         r.notes
     );
+    Ok(())
+}
+
+#[test]
+fn runs_of_another_horizon_are_not_of_the_task() -> Result<(), Error> {
+    let mut runs = runs();
+    let shorter = |run: &&mut FinishedRun| run.info.task == "reach" && run.info.algorithm == "surf";
+    for run in runs.iter_mut().filter(shorter).skip(1) {
+        run.info.config["horizon"] = json!(50);
+        run.key = RunKey::of(&run.info.config);
+    }
+    let r = Reproduction::new(paper(PAPER)?, &runs, &[], &options());
+    let surf = r.cells[1][1]
+        .ours
+        .as_ref()
+        .expect("the run of the task as it is");
+    assert_eq!(surf.scores.len(), 1);
+    assert!(
+        r.notes[0].contains("reach: of runs that differ in `horizon`"),
+        "{:?}",
+        r.notes
+    );
+    Ok(())
+}
+
+#[test]
+fn settings_of_a_task_are_for_the_methods_that_have_them() -> Result<(), Error> {
+    let mut runs = runs();
+    for run in &mut runs {
+        let budget = match &*run.info.algorithm {
+            "pebble" => 100,
+            "surf" => 200,
+            _ => continue,
+        };
+        run.info.config["feedback"] = json!({ "budget": budget });
+        run.key = RunKey::of(&run.info.config);
+    }
+    let mut paper = paper(PAPER)?;
+    paper.tasks[0]
+        .set
+        .insert("feedback.budget".into(), json!(100));
+    let r = Reproduction::new(paper, &runs, &[], &options());
+    let there: Vec<bool> = r.cells[0].iter().map(|cell| cell.ours.is_some()).collect();
+    assert_eq!(there, [true, false, true, false]);
     Ok(())
 }
 
@@ -301,7 +350,7 @@ fn what_is_wrong_with_a_table_is_said() {
     let unknown = Paper::find("nonesuch")
         .expect_err("no such table")
         .to_string();
-    assert!(unknown.contains("cpl, "), "{unknown}");
+    assert!(unknown.contains("cpl-dense, "), "{unknown}");
 }
 
 #[test]

@@ -14,7 +14,6 @@ import numpy as np
 from rliable import library, metrics
 from scipy import optimize, stats
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.weightstats import ttost_ind
 
 rng = np.random.default_rng(20240917)
 REPS = 10_000
@@ -68,7 +67,6 @@ def matrix(x):
         {"": x}, lambda x: np.array([f(x) for f in of.values()]), reps=REPS
     )
     profile, band = library.create_performance_profile({"": x}, taus, reps=REPS // 5)
-    means = library.average_score_distributions(x, taus)
     several = len(x) > 1
     return {
         "tasks": x.T.tolist(),
@@ -76,7 +74,6 @@ def matrix(x):
         "intervals": intervals[""].T.tolist() if several else None,
         "taus": taus.tolist(),
         "profile": profile[""].tolist(),
-        "mean_profile": means.tolist(),
         "band": band[""].T.tolist() if several else None,
     }
 
@@ -149,17 +146,7 @@ def difference(sizes, digits):
     }
 
 
-def equivalence(n, m, spread, margin):
-    x, y = rng.normal(50, spread, n).round(3), rng.normal(50.5, 2 * spread, m).round(3)
-    p = ttost_ind(x, y, -margin, margin, usevar="unequal")[0]
-    return {"x": x.tolist(), "y": y.tolist(), "margin": margin, "p": float(p)}
-
-
-def detectable(n):
-    """In standard deviations."""
-    freedom, critical = 2 * n - 2, stats.t.isf(0.025, 2 * n - 2)
-
-    def power(shift):
+def power(shift):
         return stats.nct.sf(critical, freedom, shift) + stats.nct.cdf(-critical, freedom, shift)
 
     shift = optimize.brentq(lambda shift: power(shift) - 0.8, 2, 6, xtol=1e-14)
@@ -205,7 +192,6 @@ taus = [{"x": x.tolist(), "y": y.tolist(), "tau": number(tau(x, y))} for x, y in
 rankings = [((2,), 0), ((6,), 0), ((7,), 1), ((4, 4), 0), ((5, 3, 4), 1), ((5, 5, 5), 0), ((6, 5, 6, 4), 1)]
 differences = [[(1, 1)], [(5, 5)], [(7, 7)], [(3, 8)], [(9, 2)], [(4, 4), (3, 5)], [(5, 5)] * 4, [(6, 6), (3, 9), (10, 2)]]
 p_values = [[0.03], [0.01, 0.04, 0.03, 0.005], [0.5, 0.5, 0.9], [0.02, 0.02, 1.0, 0.0], rng.uniform(0, 0.2, 20).tolist()]
-equivalences = [(2, 2, 1, 2), (5, 5, 1, 2), (3, 30, 0.1, 1), (10, 8, 5, 1), (100, 100, 5, 2), (5, 5, 1, 0.01)]
 
 goldens = {
     "samples": [sample(x) for x in lists],
@@ -215,8 +201,6 @@ goldens = {
     "rankings": [agreement(*each) for each in rankings],
     "differences": [difference(each, digits) for each in differences for digits in (0, 3)],
     "holm": [{"p": p, "adjusted": multipletests(p, method="holm")[1].tolist()} for p in p_values],
-    "equivalences": [equivalence(*each) for each in equivalences],
-    "detectable": [detectable(n) for n in (2, 3, 5, 10, 100)],
     "powers": [
         power([[70.0, 90.0, 80.0]], [[60.0, 50.0, 75.0]], 20.0),
         power([[70.0, 90.0, 80.0], [10.0, 0.0]], [[60.0, 50.0, 75.0, 1.5], [20.0, 20.0, 30.0]], 7.5),

@@ -205,8 +205,9 @@ fn notes_are_kept_apart() -> Outcome {
     let mut run = open(root.path())?;
     run.append_note(&json!({"time": "2026-01-01T00:00:00Z", "steps_per_s": 812.5}))?;
     run.append_note(&json!({"warning": "slow"}))?;
-    assert_eq!(run.notes()?[1], json!({"warning": "slow"}));
-    assert_eq!((run.notes()?.len(), run.evals()?.len()), (2, 0));
+    let notes = fs::read_to_string(run.dir().join("progress.jsonl"))?;
+    assert_eq!(notes.lines().nth(1), Some(r#"{"warning":"slow"}"#));
+    assert_eq!((notes.lines().count(), run.evals()?.len()), (2, 0));
     Ok(())
 }
 
@@ -356,25 +357,6 @@ fn reading_needs_no_write_access() -> Outcome {
 fn names_that_would_overwrite_or_escape_are_refused() -> Outcome {
     let root = tempfile::tempdir()?;
     let mut run = open(root.path())?;
-    run.write_atomic("report.md", b"one")?;
-    run.write_atomic("report.md", b"two")?;
-    assert_eq!(fs::read(run.dir().join("report.md"))?, b"two");
-    for name in [
-        "config.json",
-        "eval.jsonl",
-        "done.json",
-        "lock",
-        "checkpoint-000000000001",
-        "../x",
-        "",
-        "/x",
-        "..",
-    ] {
-        assert!(
-            matches!(run.write_atomic(name, b""), Err(Error::BadName { .. })),
-            "{name}"
-        );
-    }
     for names in [["manifest.json", "a"], ["a", "a"], ["a", "../a"]] {
         let parts = names.map(|name| (name, &b""[..]));
         assert!(

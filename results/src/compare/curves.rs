@@ -9,11 +9,17 @@ use crate::plot::{Line, PlotOptions, X};
 use crate::stats::Statistic;
 use crate::table::text::clean;
 
-/// Points along the axis, but for the first.
+/// Points along the axis, but for the first; by steps a line has its end as well.
 const POINTS: u64 = 20;
 
-/// By task and run, the scores by position; for a run that failed the worst score.
-type Logs = Vec<Vec<Result<BTreeMap<u64, f64>, f64>>>;
+/// Part of a whole.
+type Share = (u64, u64);
+
+/// A run's scores by position; of one that failed the worst score.
+type Log = Result<BTreeMap<u64, f64>, f64>;
+
+/// By task and run.
+type Logs = Vec<Vec<Log>>;
 
 /// A line for each method: the IQM over the scaled tasks. By steps a position is the share of the
 /// most steps that any run made on the task, and a line ends with its method's shortest runs. By
@@ -50,9 +56,14 @@ pub(super) fn pooled(
             ..Line::default()
         };
         let mut band = Vec::new();
-        for point in 0..=POINTS {
+        let mut points: Vec<Share> = (0..=POINTS).map(|point| (point, POINTS)).collect();
+        if let Some(own) = own_end(logs, &ends).filter(|_| x == X::Steps) {
+            points.retain(|&point| order(point, own).is_lt());
+            points.push(own);
+        }
+        for point in points {
             let of_task = |(runs, end): (&Vec<_>, &u64)| {
-                let position = share(*end, point);
+                let position = part(*end, point);
                 runs.iter().map(|log| at(log, position, x)).collect()
             };
             let scores: Option<Vec<Vec<f64>>> = logs.iter().zip(&ends).map(of_task).collect();
@@ -61,8 +72,8 @@ pub(super) fn pooled(
                 continue;
             };
             line.x.push(match x {
-                X::Steps => 100.0 * point as f64 / POINTS as f64,
-                X::Feedback => share(ends[0], point) as f64,
+                X::Steps => 100.0 * point.0 as f64 / point.1 as f64,
+                X::Feedback => part(ends[0], point) as f64,
             });
             line.centre.push(value);
             band.push(options.curves.interval(Statistic::Iqm, &scores));
@@ -72,9 +83,26 @@ pub(super) fn pooled(
     })
 }
 
-/// So many of [`POINTS`] parts of `end`.
-fn share(end: u64, point: u64) -> u64 {
-    (u128::from(end) * u128::from(point) / u128::from(POINTS)) as u64
+/// Such a share of `end`.
+fn part(end: u64, share: Share) -> u64 {
+    (u128::from(end) * u128::from(share.0) / u128::from(share.1)) as u64
+}
+
+fn order(a: Share, b: Share) -> std::cmp::Ordering {
+    (u128::from(a.0) * u128::from(b.1)).cmp(&(u128::from(b.0) * u128::from(a.1)))
+}
+
+/// How far a method's shortest run came, as a share of its task's `ends`.
+fn own_end(logs: &Logs, ends: &[u64]) -> Option<Share> {
+    let of_task = |(runs, &end): (&Vec<Log>, &u64)| {
+        let last = |log: &BTreeMap<u64, f64>| log.keys().next_back().copied();
+        let lasts = runs.iter().flatten().filter_map(last);
+        Some((lasts.min()?, end)).filter(|_| end > 0)
+    };
+    logs.iter()
+        .zip(ends)
+        .filter_map(of_task)
+        .min_by(|&a, &b| order(a, b))
 }
 
 fn logs(
@@ -117,7 +145,7 @@ fn logs(
 }
 
 /// A run's score at a position. One that failed has the worst throughout, as in the aggregates.
-fn at(log: &Result<BTreeMap<u64, f64>, f64>, position: u64, x: X) -> Option<f64> {
+fn at(log: &Log, position: u64, x: X) -> Option<f64> {
     let log = match log {
         Ok(log) => log,
         Err(worst) => return Some(*worst),

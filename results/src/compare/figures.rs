@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use super::words::count;
 use super::{CompareOptions, Comparison, Estimate, curves, matrix, side_by_side};
-use crate::Error;
 use crate::group::Group;
 use crate::plot::{
     Chart, Dot, FEEDBACK, Figure, Forest, Line, Panel, PlotOptions, Row, X, learning_chart,
 };
 use crate::stats::{Statistic, profile};
 use crate::table::text::clean;
+use crate::{Error, FinishedRun};
 
 /// Of more pairs than this a figure shows a choice.
 const MOST_PAIRS: usize = 15;
@@ -247,7 +247,7 @@ fn efficiency(c: &Comparison, groups: &[Group<'_>], options: &CompareOptions) ->
     if c.aggregates.is_empty() {
         return Vec::new();
     }
-    let asked = |task: &usize| asks(c, *task);
+    let asked = |task: &usize| asks(c, *task, groups);
     let axes = [X::Steps, X::Feedback].into_iter();
     let axes = axes.filter(|&x| x == X::Steps || c.scaled.iter().any(asked));
     let shown = |x: X| {
@@ -297,7 +297,7 @@ fn by_task(c: &Comparison, groups: &[Group<'_>], options: &CompareOptions) -> Ve
     let axes = [X::Steps, X::Feedback].into_iter();
     let figures: Vec<(usize, X)> = axes
         .flat_map(|x| (0..c.tasks.len()).map(move |task| (task, x)))
-        .filter(|&(task, x)| x == X::Steps || asks(c, task))
+        .filter(|&(task, x)| x == X::Steps || asks(c, task, groups))
         .collect();
     side_by_side(&figures, |&(task, x)| {
         let task = &c.tasks[task];
@@ -324,10 +324,17 @@ fn by_task(c: &Comparison, groups: &[Group<'_>], options: &CompareOptions) -> Ve
     })
 }
 
-/// Whether any run on the task asked for feedback.
-fn asks(c: &Comparison, task: usize) -> bool {
-    let cells = c.tasks[task].cells.iter().flatten();
-    cells
-        .flat_map(|cell| &cell.runs)
-        .any(|run| run.feedback > 0)
+/// Whether any run on the task asked for feedback as it went on. Offline ones have it all from the first.
+fn asks(c: &Comparison, task: usize, groups: &[Group<'_>]) -> bool {
+    let name = &c.tasks[task].task;
+    let of_task = groups.iter().filter(|group| clean(&group.task) == *name);
+    let asked = |run: &&FinishedRun| {
+        run.evals
+            .iter()
+            .map(|e| e.feedback_asked)
+            .collect::<BTreeSet<_>>()
+    };
+    of_task
+        .flat_map(|group| &group.runs)
+        .any(|run| asked(run).len() > 1)
 }

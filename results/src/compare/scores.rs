@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{CompareOptions, Estimate, Method, side_by_side};
-use crate::group::{Group, group, spell_seeds};
+use crate::group::{Group, OF_PROBLEM, group, of_problem, spell_seeds};
 use crate::reference;
 use crate::table::text::clean;
 use crate::table::{Metric, ever_succeeded, folder, scale, scoreless, unequal_seeds};
@@ -236,22 +236,14 @@ pub(super) fn score(
 
 /// Refuses what is called alike and is not: another version, horizon, goal or dataset.
 fn same_task(task: &str, groups: &[&Group<'_>]) -> Result<(), Error> {
-    for key in ["task_version", "horizon", "hide_goal", "dataset.hash"] {
-        let value = |group: &&Group<'_>| {
-            let info = &group.runs[0].info;
-            match key {
-                "dataset.hash" => info.episodes().map(|hash| Some(hash.to_owned())),
-                key => Some(info.config.get(key).map(Value::to_string)),
-            }
-        };
-        let values: BTreeSet<Option<String>> = groups.iter().filter_map(value).collect();
+    for key in OF_PROBLEM {
+        let value = |group: &&Group<'_>| of_problem(&group.runs[0].info, key);
+        let values: BTreeSet<String> = groups.iter().filter_map(value).collect();
         if values.len() > 1 {
-            let values = values.into_iter();
-            let values: Vec<String> = values.map(|v| v.unwrap_or("(absent)".into())).collect();
             return Err(Error::Incomparable {
                 reason: clean(&format!(
                     "on {task} they differ in `{key}` ({}), so it is not one task",
-                    values.join(", ")
+                    Vec::from_iter(values).join(", ")
                 )),
                 advice: "compare only runs that agree in it".into(),
             });

@@ -78,9 +78,13 @@ pub(super) fn verdict(c: &Comparison) -> String {
         Some(i) if i.high < 0.5 => "the interval excludes 0.5, to the other side",
         Some(_) => "the interval includes 0.5, so these runs do not tell the two apart",
     };
-    let preliminary = match c.cells().any(Cell::preliminary) {
-        true => " All of it is preliminary: there are fewer than 3 seeds.",
-        false => "",
+    let preliminary = match (
+        c.cells().any(Cell::preliminary),
+        c.cells().all(Cell::preliminary),
+    ) {
+        (false, _) => "",
+        (true, false) => " Some of it is preliminary (†): there are fewer than 3 seeds.",
+        (true, true) => " All of it is preliminary: there are fewer than 3 seeds.",
     };
     format!(
         "{head} A run of it scores higher than one of {second}, the next, with probability {}: \

@@ -26,7 +26,8 @@ pub(super) fn line(group: &Group<'_>, options: &PlotOptions) -> Line {
             .of(&[seeds.iter().map(|seed| seed[i]).collect()])
     };
     let n = seeds.len();
-    let level = options.x == X::Feedback && logs.iter().all(|log| log.len() == 1);
+    let never_asks = |log: &BTreeMap<u64, f64>| log.keys().all(|&asked| asked == 0);
+    let level = options.x == X::Feedback && logs.iter().all(never_asks);
     let is_level = if level { ", last score" } else { "" };
     let drawn = match x.is_empty() {
         true => ", not drawn: no common evaluations",

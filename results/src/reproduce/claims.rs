@@ -59,6 +59,8 @@ pub struct Pair {
     /// Published mean difference on these tasks, in points of 100; without such tasks, on all that
     /// the claim is about. `None` where a figure is missing.
     pub theirs: Option<f64>,
+    /// The same on the tasks alone, be the figures read in the paper or not.
+    shown: Option<f64>,
     /// Ours, in points of 100; `None` without such tasks.
     pub ours: Option<Estimate>,
     /// One-sided p-value of ours: of so large a difference by chance.
@@ -77,7 +79,7 @@ impl Pair {
     #[must_use]
     pub fn counts(&self) -> bool {
         let some = !self.tasks.is_empty() && self.tasks.len() < self.about;
-        !some || self.theirs.is_none_or(|points| points > 0.0)
+        !some || self.shown.is_none_or(|points| points > 0.0)
     }
 }
 
@@ -140,16 +142,18 @@ fn pair(
         scores.cloned().collect()
     };
     let (x, y) = (scores(better), scores(worse));
-    let published = |task: &usize| {
-        let points = |method: usize| {
-            let figure = cells[*task][method].published()?;
-            paper.scale(&paper.tasks[*task]).points(figure)
+    let published = |of: &[usize], figure: fn(&Cell) -> Option<f64>| {
+        let difference = |&task: &usize| {
+            let scale = paper.scale(&paper.tasks[task]);
+            let points = |method: usize| scale.points(figure(&cells[task][method])?);
+            Some(points(better)? - points(worse)?)
         };
-        Some(points(better)? - points(worse)?)
+        let differences: Option<Vec<f64>> = of.iter().map(difference).collect();
+        mean(&differences?)
     };
     let of = if tasks.is_empty() { &about } else { &tasks };
-    let differences: Option<Vec<f64>> = of.iter().map(published).collect();
-    let theirs = differences.and_then(|d| mean(&d));
+    let theirs = published(of, Cell::published);
+    let shown = published(&tasks, |cell| Some(cell.theirs?.mean));
     let test = options.permutations.difference(&x, &y);
     let welch = Welch::of(&x, &y);
     // The most extreme arrangement of runs alone.
@@ -168,6 +172,7 @@ fn pair(
         worse,
         about: about.len(),
         theirs,
+        shown,
         ours: test.map(|test| Estimate {
             value: test.value,
             interval: options.bootstrap.difference_interval(&x, &y),

@@ -1,11 +1,11 @@
-//! Several p-values at once, equivalence, and what difference so many seeds can show.
+//! Several p-values at once, and what difference so many runs can show.
 
 use std::f64::consts::FRAC_1_SQRT_2;
 
 use libm::erfc;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::{all_usable, mean, std};
+use super::{all_usable, std};
 
 /// Holm's step-down adjustment of p-values for their number, in their order; compare each with the
 /// level of the whole family (R's `p.adjust(p, "holm")`). As there, a p-value that is NaN stays so
@@ -21,42 +21,6 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
         adjusted[i] = least;
     }
     adjusted
-}
-
-/// p-value of equivalence: that the means of `x` and `y` differ by less than `margin`, against
-/// their differing by that much or more. The larger p of two one-sided Welch t tests
-/// (statsmodels' `ttost_ind` with `usevar="unequal"`). `None` unless both have two values at least,
-/// all numbers are finite, `margin` is positive and the values vary.
-#[must_use]
-pub fn equivalence(x: &[f64], y: &[f64], margin: f64) -> Option<f64> {
-    if !(margin > 0.0 && margin.is_finite()) {
-        return None;
-    }
-    let square = |values: &[f64]| std(values).map(|s| s * s / values.len() as f64);
-    let (a, b) = (square(x)?, square(y)?);
-    let freedom = |square: f64, n: usize| square * square / (n - 1) as f64;
-    let freedom = (a + b) * (a + b) / (freedom(a, x.len()) + freedom(b, y.len()));
-    let t = StudentsT::new(0.0, 1.0, freedom).ok()?;
-    let away = (margin - (mean(x)? - mean(y)?).abs()) / (a + b).sqrt();
-    Some(t.sf(away))
-}
-
-/// The smallest difference of two means that a two-sided t test at level 0.05 finds with
-/// probability 0.8, for `runs` runs of each method whose scores have standard deviation `sd`: exact,
-/// from the noncentral t distribution (statsmodels' `TTestIndPower`). The rule of thumb
-/// `sd * sqrt(15.7 / runs)` tends to it, but is 12 % too small for five runs. `None` for fewer
-/// than two runs or an `sd` that is negative or not finite.
-#[must_use]
-pub fn detectable_difference(runs: usize, sd: f64) -> Option<f64> {
-    if runs < 2 || !(sd >= 0.0 && sd.is_finite()) {
-        return None;
-    }
-    let freedom = 2.0 * (runs - 1) as f64;
-    let t = StudentsT::new(0.0, 1.0, freedom).ok()?;
-    let critical = crossing(|x| 0.025 - t.sf(x));
-    let power = |shift| beyond(critical, shift, freedom) + beyond(critical, -shift, freedom);
-    let shift = crossing(|shift| power(shift) - 0.8);
-    Some(sd * shift * (2.0 / runs as f64).sqrt())
 }
 
 /// How sure a difference of two methods' means is that is averaged over tasks, by Welch's t with

@@ -70,16 +70,6 @@ pub fn profile(tasks: &[Vec<f64>], taus: &[f64]) -> Option<Vec<f64>> {
     (all_usable(tasks, 1) && taus.iter().all(|tau| tau.is_finite())).then(fractions)
 }
 
-/// As [`profile`], but the fraction of tasks whose mean over runs is more (rliable's
-/// `mean_score_deviation`). It varies more from one set of runs to the next.
-#[must_use]
-pub fn mean_profile(tasks: &[Vec<f64>], taus: &[f64]) -> Option<Vec<f64>> {
-    let means = tasks
-        .iter()
-        .map(|runs| super::mean(runs).map(|mean| vec![mean]));
-    profile(&means.collect::<Option<Vec<_>>>()?, taus)
-}
-
 /// The fraction of sorted values above `tau`.
 pub(super) fn above(sorted: &[f64], tau: f64) -> f64 {
     let above = sorted.len() - sorted.partition_point(|&score| score <= tau);
