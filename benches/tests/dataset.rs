@@ -82,6 +82,18 @@ fn a_dataset_is_made_checked_labelled_and_judged() {
         );
     }
     assert!(refused(dir, &format!("{make} d")).contains("d exists already"));
+    // A policy plays to the dataset's horizon; what was seen had the run's.
+    let short = ok(
+        dir,
+        &format!("dataset make hopper --from {run} --episodes 2 --horizon 5 --out h"),
+    );
+    assert!(short.contains("2 truncated"), "{short}");
+    ok(dir, "dataset check h");
+    let longer = refused(
+        dir,
+        &format!("dataset make hopper --from replay:{run} --horizon 5 --out i"),
+    );
+    assert!(longer.contains("say --horizon 1000"), "{longer}");
 
     let label = "label d --segment 5 --queries 200 --teacher";
     assert!(
@@ -362,6 +374,20 @@ fn bad_input_says_what_to_do() {
             "give --expert and the folder of a finished run of sac",
         ),
         ("label d --teacher oracle --expert runs/x", "asks no expert"),
+        (
+            "teachers d --teacher oracle --expert runs/x",
+            "none of oracle asks an expert",
+        ),
+        ("label d --segment 500", "one episode alone holds a segment"),
+        (
+            "teachers d --teacher oracle --segment 500",
+            "one episode alone holds a segment",
+        ),
+        ("label d --scheme lire --per-list 0", "0 is not in 1.."),
+        (
+            "dataset make reach --noise 0.3 --out e",
+            "--noise and --random are for a policy's actions",
+        ),
         (
             "label d --teacher mistake --set mistake=2",
             "teacher.mistake = 2 is invalid: it must be in [0, 1]",

@@ -122,6 +122,13 @@ fn a_sweep_whose_processes_are_killed_ends_as_an_undisturbed_one() {
     }
     assert!(finish(at, &["merge", "a", "b", "--into", "both"]).contains("4 runs copied"));
     assert_eq!(logs(&at.join("both")), whole);
+    // So does what is planned and not begun.
+    finish(
+        at,
+        &["sweep", "grid.toml", "--seed", "2", "--out", "c", "--plan"],
+    );
+    finish(at, &["merge", "a", "c", "--into", "more"]);
+    assert!(finish(at, &["status", "more"]).contains("4 runs: 2 finished, 2 waiting"));
 }
 
 #[test]

@@ -64,7 +64,7 @@ pub struct Facts {
     act_dim: usize,
     /// Steps of the longest episode.
     longest: usize,
-    /// The most steps that a segment can have in episodes which make up half of the data.
+    /// See [`usual`].
     usual: usize,
     episodes: String,
     /// Their hash, by name.
@@ -93,19 +93,13 @@ impl Facts {
             }
         }
         let t = &dataset.trajectories;
-        let mut lengths: Vec<usize> = t.episodes().iter().map(|e| e.len).collect();
-        lengths.sort_unstable_by(|a, b| b.cmp(a));
-        let mut held = 0;
-        let usual = lengths.iter().find(|&&length| {
-            held += length;
-            2 * held >= t.len()
-        });
+        let lengths: Vec<usize> = t.episodes().iter().map(|e| e.len).collect();
         Self {
             about: dataset.about.clone(),
             obs_dim: t.obs_dim(),
             act_dim: t.act_dim(),
-            longest: lengths.first().copied().unwrap_or(0),
-            usual: usual.copied().unwrap_or(0),
+            longest: lengths.iter().copied().max().unwrap_or(0),
+            usual: usual(lengths),
             episodes: dataset.episodes_hash(),
             answers: answers
                 .into_iter()
@@ -220,6 +214,19 @@ impl Facts {
         }
         Ok(())
     }
+}
+
+/// The most steps that a segment can have in two episodes at least, which make up half of the data.
+fn usual(mut lengths: Vec<usize>) -> usize {
+    lengths.sort_unstable_by(|a, b| b.cmp(a));
+    let all: usize = lengths.iter().sum();
+    let longest = lengths.first().copied().unwrap_or(0);
+    let mut held = longest;
+    let half = |&length: &usize| {
+        held += length;
+        2 * held >= all
+    };
+    lengths.into_iter().skip(1).find(half).unwrap_or(longest)
 }
 
 impl Source {
@@ -354,4 +361,17 @@ pub fn path<'a>(given: &'a serde_json::Value, algorithm: &Algorithm) -> Result<&
                 algorithm.id
             )
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::usual;
+
+    #[test]
+    fn a_usual_segment_fits_two_episodes_and_half_of_the_data() {
+        assert_eq!(usual(vec![500; 8]), 500);
+        assert_eq!(usual(vec![20, 30, 82, 25, 28, 15]), 30);
+        assert_eq!(usual(vec![10, 100, 10, 10]), 10);
+        assert_eq!((usual(vec![7]), usual(vec![])), (7, 0));
+    }
 }
