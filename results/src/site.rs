@@ -281,7 +281,7 @@ impl Site {
         let all = || self.reproductions.iter().flat_map(read);
         let count = |verdict| all().filter(|claim| claim.verdict == verdict).count();
         format!(
-            "Of {} claims that were read in the papers themselves, {} hold in our runs, {} are contradicted, {} are not shown, and {} are untested.",
+            "Of {} claims that were read in the papers themselves our runs bear out {} and contradict {}; {} they do not show, and {} they do not test.",
             all().count(),
             count(Verdict::Holds),
             count(Verdict::Contradicted),
