@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::any::TypeId;
+
 use burn::backend::Autodiff;
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
@@ -103,6 +105,19 @@ fn indices(value: &Value) -> Vec<usize> {
 /// Asserts agreement and gives the error.
 #[track_caller]
 fn close(what: &str, ours: &[f64], theirs: &[f64]) -> f64 {
+    within(TOLERANCE, what, ours, theirs)
+}
+
+/// The same for equations that take reciprocals, which burn-ndarray's own operations approximate to 12 bits, and
+/// not to the same bits on every make of CPU: its stand-in for a GPU may be further off.
+#[track_caller]
+fn close_on<A: Compute>(what: &str, ours: &[f64], theirs: &[f64]) -> f64 {
+    let rough = TypeId::of::<A>() == TypeId::of::<Remote>();
+    within(if rough { 5e-3 } else { TOLERANCE }, what, ours, theirs)
+}
+
+#[track_caller]
+fn within(tolerance: f64, what: &str, ours: &[f64], theirs: &[f64]) -> f64 {
     assert_eq!(ours.len(), theirs.len(), "{what}: lengths");
     let size = theirs.iter().fold(1e-6, |m: f64, v| m.max(v.abs()));
     let differences = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs());
@@ -110,7 +125,7 @@ fn close(what: &str, ours: &[f64], theirs: &[f64]) -> f64 {
     let worst = differences.fold(0.0, |m: f64, d| if d <= m { m } else { d });
     let error = worst / size;
     assert!(
-        error <= TOLERANCE,
+        error <= tolerance,
         "{what}: relative error {error:.2e}\n ours {ours:?}\n torch {theirs:?}"
     );
     error

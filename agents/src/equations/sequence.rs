@@ -83,7 +83,7 @@ pub fn changed<A: Compute>(
             let known = all.filter(|(_, to)| !to.is_nan());
             known.map(|((v, from), _)| v - from).collect()
         };
-        worst = worst.max(close(&name, &change(&ours), &change(&to)));
+        worst = worst.max(close_on::<A>(&name, &change(&ours), &change(&to)));
     }
     worst
 }
@@ -118,7 +118,7 @@ fn transformers<A: Compute>() {
 
         let tracked = Parameters::<A>::tracked(&model.parameters);
         let (out, loss) = model.loss(&tracked, (batch, &x, &y), &call);
-        let forward = close("output", &read(out), &f64s(&case["output"]));
+        let forward = close_on::<A>("output", &read(out), &f64s(&case["output"]));
         let mut grads = loss.backward();
         let grads = tracked.take_grads(&mut grads);
         // In the order they were added, which is not that of names.
@@ -138,10 +138,10 @@ fn transformers<A: Compute>() {
             } else {
                 &theirs[part]
             };
-            backward = backward.max(close(module, &read(ours), &f64s(theirs)));
+            backward = backward.max(close_on::<A>(module, &read(ours), &f64s(theirs)));
         }
         let loss = model.step(batch, &x, &y, &call);
-        close("loss", &[loss], &[case["loss"].as_f64().unwrap()]);
+        close_on::<A>("loss", &[loss], &[case["loss"].as_f64().unwrap()]);
         let step = changed::<A>(&model.parameters, &case["initial"], &case["after"]);
         println!("transformer: output {forward:.1e}, gradients {backward:.1e}, step {step:.1e}");
     }
@@ -232,10 +232,10 @@ fn windows<A: Compute>(written: &Value) -> Windows<Inner<A>> {
 }
 
 #[track_caller]
-fn agree(metrics: &[(&'static str, f64)], case: &Value, names: &[(&str, &str)]) {
+fn agree<A: Compute>(metrics: &[(&'static str, f64)], case: &Value, names: &[(&str, &str)]) {
     for (ours, theirs) in names {
         let ours = metrics.iter().find(|m| m.0 == *ours).unwrap();
-        close(ours.0, &[ours.1], &[case[theirs].as_f64().unwrap()]);
+        close_on::<A>(ours.0, &[ours.1], &[case[theirs].as_f64().unwrap()]);
     }
 }
 
@@ -261,9 +261,9 @@ fn preference_models<A: Compute>() {
         let two = side("two");
         let mask = two.frame.mask::<Inner<A>>(&device).0.reshape([4, 6]);
         let [r, _] = model.judge(&model.parameters, two, None);
-        close("r̂", &read(r * mask), &f64s(&case["r"]));
+        close_on::<A>("r̂", &read(r * mask), &f64s(&case["r"]));
         let scores = model.scores(&model.parameters, side("two"), None);
-        close("scores", &read(scores), &f64s(&case["scores"]));
+        close_on::<A>("scores", &read(scores), &f64s(&case["scores"]));
         let nu = case["nu"].as_f64().unwrap();
         let smooth = (nu > 0.0).then(|| ([side("one"), side("two")], nu));
         let y = TensorData::new(f32s(&case["y"]), [3, 1]);
@@ -273,7 +273,7 @@ fn preference_models<A: Compute>() {
         if nu > 0.0 {
             names.push(("preference.smooth", "smooth"));
         }
-        agree(&model.metrics(), case, &names);
+        agree::<A>(&model.metrics(), case, &names);
         let step = changed::<A>(&model.parameters, &case["initial"], &case["after"]);
         println!("preference model: step {step:.1e}");
     }
@@ -290,12 +290,12 @@ fn dppo_policy<A: Compute>() {
     let action = Tensor::from_inner(w.action.reshape([rows, DIMS.act]));
     let log_prob = (action - mu.clone()).square().sum_dim(1).neg();
     let d = distance(log_prob, w.frame.mask::<A>(&device).0, n);
-    close("distance", &read(d.clone()), &f64s(&case["distance"]));
+    close_on::<A>("distance", &read(d.clone()), &f64s(&case["distance"]));
     let number = |name: &str| case[name].as_f64().unwrap();
     let loss = contrast(d, number("lambda"), number("temperature"));
     let grads = loss.backward();
-    close("loss", &read(loss), &[number("loss")]);
-    let error = close(
+    close_on::<A>("loss", &read(loss), &[number("loss")]);
+    let error = close_on::<A>(
         "gradient",
         &read(mu.grad(&grads).unwrap()),
         &f64s(&case["grad"]),
@@ -304,11 +304,6 @@ fn dppo_policy<A: Compute>() {
 }
 
 fn oppo_update<A: Compute>() {
-    // ndarray's own operations, which stand for a GPU's in these tests, take reciprocals to 12 bits: two steps of
-    // Adam make 2e-4 of it.
-    if !<A as Dense>::HOST {
-        return;
-    }
     let fixture = fixture();
     let case = &fixture["oppo"];
     let config = OppoConfig {
@@ -361,7 +356,7 @@ fn oppo_update<A: Compute>() {
         ("oppo.preference_loss", "pm"),
         ("oppo.norm", "norm"),
     ];
-    agree(&models.metrics(), case, &names);
+    agree::<A>(&models.metrics(), case, &names);
     let again = changed::<A>(&models.encoder, from, &case["after"]["encoder"]);
     let context = changed::<A>(
         &models.context,
@@ -420,7 +415,7 @@ fn dtr_update<A: Compute>() {
             ("dtr.loss", "loss"),
             ("dtr.q_loss", "q_loss"),
         ];
-        agree(&figures, case, &losses);
+        agree::<A>(&figures, case, &losses);
         let nets = [&dtr.policy, &dtr.averaged, &dtr.critics, &dtr.targets];
         for (net, name) in nets.into_iter().zip(names) {
             let error = changed::<A>(net, &case["initial"][name], &case["after"][name]);
