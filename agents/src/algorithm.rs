@@ -144,7 +144,7 @@ impl Algorithm {
 }
 
 /// Every algorithm.
-pub const ALGORITHMS: &[Algorithm] = &[
+pub static ALGORITHMS: &[Algorithm] = &[
     Algorithm {
         id: "random",
         summary: "uniformly random actions: the floor",

@@ -45,7 +45,7 @@ impl Task {
 }
 
 /// Every task, in the order in which documentation lists them.
-pub const TASKS: &[Task] = &[
+pub static TASKS: &[Task] = &[
     gymnasium::hopper::TASK,
     gymnasium::walker2d::TASK,
     gymnasium::half_cheetah::TASK,

@@ -22,7 +22,7 @@ pub struct Format {
 }
 
 /// Every format.
-pub const FORMATS: &[Format] = &[Format {
+pub static FORMATS: &[Format] = &[Format {
     id: "minari",
     summary: "a Minari dataset's folder, stored as HDF5; without answers",
     write: minari::write,

@@ -46,7 +46,7 @@ pub enum Read {
 }
 
 /// Every format.
-pub const FORMATS: &[Format] = &[
+pub static FORMATS: &[Format] = &[
     Format {
         id: "d4rl",
         summary: "a D4RL file: flat HDF5 arrays",

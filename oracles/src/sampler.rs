@@ -231,7 +231,7 @@ pub struct SamplerEntry {
 }
 
 /// Every query sampler.
-pub const SAMPLERS: &[SamplerEntry] = &[
+pub static SAMPLERS: &[SamplerEntry] = &[
     SamplerEntry {
         id: "uniform",
         summary: "random pairs",

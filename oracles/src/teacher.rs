@@ -142,7 +142,7 @@ pub struct TeacherEntry {
 
 /// Every teacher: the six of B-Pref (Lee et al. 2021), then other values of
 /// [`crate::Scripted`], then those with a file of their own.
-pub const TEACHERS: &[TeacherEntry] = &[
+pub static TEACHERS: &[TeacherEntry] = &[
     TeacherEntry {
         id: "oracle",
         summary: "always prefers the higher true return",
