@@ -213,7 +213,11 @@ for invalid in cases["invalid"]:
             if config.dataset.is_none() {
                 assert_eq!(resolve(&file).unwrap(), config);
             }
-            valid.push(file);
+            // Tasks choose values, not keys: one of each family is enough for the slow validator.
+            let task = TASKS.iter().find(|t| t.id == config.task).unwrap();
+            if TASKS.iter().find(|t| t.family == task.family).unwrap().id == task.id {
+                valid.push(file);
+            }
         }
         validate(&valid, &[]);
     }

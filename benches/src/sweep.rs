@@ -114,7 +114,7 @@ impl How {
 /// Plans `cells` in the folder `out`, and runs there what has not ended.
 pub fn carry_out(name: &str, cells: Vec<RunConfig>, out: &Path, how: &How) -> Result<ExitCode> {
     if how.dry_run {
-        return dry_run(&cells, out);
+        return dry_run(&cells, out, how.pace.retry_failed);
     }
     Store::open(out)?;
     let claim = match Claim::take(out) {
@@ -167,8 +167,13 @@ fn waiting(cells: &[RunConfig], out: &Path, retry_failed: bool) -> Result<Vec<us
     Ok(waiting)
 }
 
-fn dry_run(cells: &[RunConfig], out: &Path) -> Result<ExitCode> {
-    for cell in cells {
+fn dry_run(cells: &[RunConfig], out: &Path, retry_failed: bool) -> Result<ExitCode> {
+    let waiting = match out.is_dir() {
+        true => waiting(cells, out, retry_failed)?,
+        false => (0..cells.len()).collect(),
+    };
+    for &i in &waiting {
+        let cell = &cells[i];
         let (name, steps, tier) = (cell.prefix(), cell.steps, cell.tier.name());
         let device = match cell.device {
             Device::Flex => String::new(),
@@ -176,6 +181,11 @@ fn dry_run(cells: &[RunConfig], out: &Path) -> Result<ExitCode> {
         };
         show::out(&format!("{name}  {steps} steps, {tier}{device}\n"))?;
     }
-    show::out(&format!("{} runs in {}\n", cells.len(), out.display()))?;
+    let ended = match cells.len() - waiting.len() {
+        0 => String::new(),
+        ended => format!("; {ended} more have ended"),
+    };
+    let (left, out) = (waiting.len(), out.display());
+    show::out(&format!("{left} runs in {out}{ended}\n"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,28 +4,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-/// Runs a command; its output and error texts.
-fn prefbench(dir: &Path, args: &[&str]) -> Result<String, String> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_prefbench"));
-    command.current_dir(dir).args(args).stdin(Stdio::null());
-    let output = command.output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    match output.status.success() {
-        true => Ok(text(&output.stdout)),
-        false => Err(text(&output.stderr)),
-    }
-}
+mod common;
+use common::{only_run, refused};
 
 fn ok(dir: &Path, line: &str) -> String {
-    let args: Vec<&str> = line.split(' ').collect();
-    prefbench(dir, &args).unwrap_or_else(|e| panic!("{line}: {e}"))
-}
-
-fn refused(dir: &Path, line: &str) -> String {
-    let args: Vec<&str> = line.split(' ').collect();
-    prefbench(dir, &args).expect_err(line)
+    common::ok(dir, line).out
 }
 
 fn table(dir: &Path, dataset: &str, name: &str) -> Vec<u8> {
@@ -36,25 +20,13 @@ const SAC: &str = "run hopper --algo sac --set steps=1200 --set eval_every=600 -
                    --set checkpoint_every=600 --set agent.seed_steps=300 --set agent.sac.hidden=[16,16] \
                    --set agent.sac.batch=16";
 
-/// The only run's folder.
-fn run(dir: &Path) -> String {
-    let runs: Vec<_> = fs::read_dir(dir.join("runs"))
-        .unwrap()
-        .map(|e| e.unwrap().file_name())
-        .collect();
-    let name = runs
-        .iter()
-        .filter_map(|n| n.to_str())
-        .find(|n| n.starts_with("hopper-sac"));
-    format!("runs/{}", name.unwrap())
-}
-
 #[test]
 fn a_dataset_is_made_checked_labelled_and_judged() {
     let place = tempfile::tempdir().unwrap();
     let dir = place.path();
     ok(dir, SAC);
-    let run = run(dir);
+    let run = only_run(dir);
+    let run = run.strip_prefix(dir).unwrap().to_str().unwrap();
 
     // From chance, from a policy with noise, and from what the run has seen: all can be replayed.
     let make = format!(
@@ -64,7 +36,7 @@ fn a_dataset_is_made_checked_labelled_and_judged() {
     for part in [
         "hopper, v2: observation 11, action 3, true rewards",
         "random ",
-        &run,
+        run,
         "no answers yet",
     ] {
         assert!(made.contains(part), "{made}\nlacks {part}");
@@ -81,7 +53,7 @@ fn a_dataset_is_made_checked_labelled_and_judged() {
             "{name} differs for one seed"
         );
     }
-    assert!(refused(dir, &format!("{make} d")).contains("d exists already"));
+    refused(dir, &format!("{make} d"), &["d exists already"]);
     // A policy plays to the dataset's horizon; what was seen had the run's.
     let short = ok(
         dir,
@@ -89,18 +61,15 @@ fn a_dataset_is_made_checked_labelled_and_judged() {
     );
     assert!(short.contains("2 truncated"), "{short}");
     ok(dir, "dataset check h");
-    let longer = refused(
-        dir,
-        &format!("dataset make hopper --from replay:{run} --horizon 5 --out i"),
-    );
-    assert!(longer.contains("say --horizon 1000"), "{longer}");
+    let longer = format!("dataset make hopper --from replay:{run} --horizon 5 --out i");
+    refused(dir, &longer, &["say --horizon 1000"]);
 
     let label = "label d --segment 5 --queries 200 --teacher";
     assert!(
         ok(dir, &format!("{label} oracle"))
             .contains("oracle: 200 queries asked, 200 answered; 200 rows")
     );
-    assert!(refused(dir, &format!("{label} oracle")).contains("--fresh replaces them"));
+    refused(dir, &format!("{label} oracle"), &["--fresh replaces them"]);
     let first = table(dir, "d", "preferences.parquet");
     ok(dir, &format!("{label} oracle --fresh"));
     assert!(
@@ -180,7 +149,6 @@ fn a_dataset_is_made_checked_labelled_and_judged() {
     );
 }
 
-/// Each reads all answers and writes them back with its own.
 #[test]
 fn an_expert_makes_episodes_of_any_horizon() {
     let place = tempfile::tempdir().unwrap();
@@ -250,21 +218,17 @@ fn an_expert_makes_episodes_of_any_horizon() {
             "lift observes or does other things than reach",
         ),
     ] {
-        let e = refused(dir, line);
-        assert!(e.contains(says), "{e}");
+        refused(dir, line, &[says]);
     }
     for line in [
         "dataset make hopper --from expert --out x",
         "rollout hopper --expert",
     ] {
-        let e = refused(dir, line);
-        assert!(
-            e.contains("hopper has no scripted expert") && e.contains("reach"),
-            "{e}"
-        );
+        refused(dir, line, &["hopper has no scripted expert", "reach"]);
     }
 }
 
+/// Each reads all answers and writes them back with its own.
 #[test]
 fn labels_that_are_made_at_once_are_all_kept() {
     let place = tempfile::tempdir().unwrap();
@@ -300,9 +264,11 @@ fn labels_of_two_sources_stand_beside_each_other() {
     let added = ok(dir, &pt);
     let before = table(dir, "d", "preferences.parquet");
     for again in [pt, import("uni-rlhf", "labels_uni_human", "")] {
-        let e = refused(dir, &again);
-        assert!(e.contains("d already has 60 answers of \"human\": "), "{e}");
-        assert!(e.contains("--name gives these another name"), "{e}");
+        let parts = [
+            "d already has 60 answers of \"human\": ",
+            "--name gives these another name",
+        ];
+        refused(dir, &again, &parts);
     }
     assert!(before == table(dir, "d", "preferences.parquet"));
     let uni = ok(dir, &import("uni-rlhf", "labels_uni_human", " --name uni"));
@@ -323,20 +289,17 @@ fn a_changed_dataset_fails_its_check() {
         dir.join("d/episodes.parquet"),
     )
     .unwrap();
-    let e = refused(dir, "dataset check d");
-    assert!(
-        e.contains("episode 0, step 0: ") && e.contains("when replayed"),
-        "{e}"
+    refused(
+        dir,
+        "dataset check d",
+        &["episode 0, step 0: ", "when replayed"],
     );
     let json = fs::read_to_string(dir.join("d/dataset.json")).unwrap();
     let version = json.replace("\"task_version\": 2", "\"task_version\": 99");
     assert_ne!(json, version);
     fs::write(dir.join("d/dataset.json"), version).unwrap();
-    let e = refused(dir, "dataset check d");
-    assert!(
-        e.contains("the dataset is of version 99 of reach, and this prefbench has version 2"),
-        "{e}"
-    );
+    let part = "the dataset is of version 99 of reach, and this prefbench has version 2";
+    refused(dir, "dataset check d", &[part]);
 }
 
 #[test]
@@ -424,8 +387,7 @@ fn bad_input_says_what_to_do() {
         ("teachers d --stored", "`prefbench label` adds some"),
     ];
     for (line, part) in cases {
-        let e = refused(dir, line);
-        assert!(e.contains(part), "{line}: {e}\nlacks {part}");
+        refused(dir, line, &[part]);
     }
     assert!(!dir.join("e").exists());
 }

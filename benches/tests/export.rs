@@ -4,16 +4,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-/// Runs a command; whether it succeeded, its output and its errors.
-fn prefbench(dir: &Path, line: &str) -> (bool, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_prefbench"));
-    command.current_dir(dir).stdin(Stdio::null());
-    let out = command.args(line.split(' ')).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (out.status.success(), text(out.stdout), text(out.stderr))
-}
+mod common;
+use common::{Told, ok, prefbench, refused};
 
 #[test]
 fn every_run_but_the_damaged_becomes_an_event_file() {
@@ -37,11 +30,9 @@ fn every_run_but_the_damaged_becomes_an_event_file() {
     fs::write(dir.join("runs/damaged/eval.jsonl"), "{}\n").unwrap();
 
     for written in [2, 0] {
-        let (ok, out, err) = prefbench(dir, "export tensorboard runs --out tb");
-        assert!(
-            !ok && err.contains("runs/damaged is not exported: "),
-            "{err}"
-        );
+        let Told { code, out, err } = prefbench(dir, "export tensorboard runs --out tb");
+        assert_ne!(code, Some(0));
+        assert!(err.contains("runs/damaged is not exported: "), "{err}");
         let told = format!("{written} event files written to tb, {} were", 2 - written);
         assert!(out.contains(&told), "{out}");
     }
@@ -53,7 +44,7 @@ fn every_run_but_the_damaged_becomes_an_event_file() {
     assert_eq!(names, ["finished", "stopped"]);
 
     fs::remove_dir_all(dir.join("runs/damaged")).unwrap();
-    assert!(prefbench(dir, "export tensorboard runs --out tb").0);
+    ok(dir, "export tensorboard runs --out tb");
     for (line, part) in [
         ("export tensorboard tb --out other", "tb holds no runs"),
         ("export tensorboard nowhere --out other", "check the path"),
@@ -62,8 +53,7 @@ fn every_run_but_the_damaged_becomes_an_event_file() {
             "choose another folder",
         ),
     ] {
-        let (ok, _, err) = prefbench(dir, line);
-        assert!(!ok && err.contains(part), "{line}: {err}");
+        refused(dir, line, &[part]);
     }
     assert!(!dir.join("other").exists());
 }
@@ -72,20 +62,20 @@ fn every_run_but_the_damaged_becomes_an_event_file() {
 fn shells_complete_names_and_the_schema_is_printed() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR"));
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let (ok, script, err) = prefbench(dir, &format!("completions {shell}"));
-        assert!(ok, "{err}");
+        let script = ok(dir, &["completions", shell]).out;
         assert!(script.contains("tensorboard"), "{shell}");
     }
+    let script = ok(dir, "completions bash").out;
     for name in ["quadruped-walk", "pebble", "indistinct", "ndarray"] {
-        assert!(
-            prefbench(dir, "completions bash").1.contains(name),
-            "{name}"
-        );
+        assert!(script.contains(name), "{name}");
     }
     // Though the shell knows the names, a misspelt one gets our answer.
-    let (_, _, err) = prefbench(dir, "run hopperr --algo sac");
-    assert!(err.contains("nearest known name is `hopper`"), "{err}");
+    refused(
+        dir,
+        "run hopperr --algo sac",
+        &["nearest known name is `hopper`"],
+    );
 
-    let schema: serde_json::Value = serde_json::from_str(&prefbench(dir, "schema").1).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&ok(dir, "schema").out).unwrap();
     assert_eq!(schema["properties"]["device"]["enum"][0], "flex");
 }

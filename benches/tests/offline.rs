@@ -3,33 +3,17 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::Duration;
+use std::path::Path;
 
 use serde_json::Value;
 
-fn command(dir: &Path, line: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_prefbench"));
-    let args = line.split(' ').filter(|word| !word.is_empty());
-    command.current_dir(dir).args(args).stdin(Stdio::null());
-    command
-}
+mod common;
+use common::{bytes_of, only_run, refused, run_through_kills, runs, same};
 
+/// What a command says on its way.
 fn ok(dir: &Path, line: &str) -> String {
-    let output = command(dir, line).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{line}: {text}");
-    text
-}
-
-fn refused(dir: &Path, line: &str) -> String {
-    let output = command(dir, line).output().unwrap();
-    assert!(!output.status.success(), "{line} was not refused");
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    common::ok(dir, line).err
 }
 
 /// Small networks, few steps; both of MR's stages and both of CPL's.
@@ -46,74 +30,20 @@ fn make(dir: &Path) {
     );
 }
 
-fn runs(dir: &Path) -> Vec<PathBuf> {
-    let all = fs::read_dir(dir.join("runs")).into_iter().flatten();
-    let mut all: Vec<_> = all
-        .map(|e| e.unwrap().path())
-        .filter(|p| p.join("config.json").exists())
-        .collect();
-    all.sort();
-    all
-}
-
-/// Everything in a run's folder that must not depend on interruptions.
-fn bytes_of(run: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![run.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.strip_prefix(run).unwrap().display().to_string();
-            if path.is_dir() {
-                folders.push(path);
-            } else if !["progress.jsonl", "done.json", "lock"].contains(&name.as_str()) {
-                files.insert(name, fs::read(path).unwrap());
-            }
-        }
-    }
-    assert!(files.len() > 3, "{:?}", files.keys());
-    files
-}
-
 #[test]
 fn a_run_killed_at_any_moment_ends_with_the_same_bytes() {
     for (algorithm, settings) in [("mr", MR), ("cpl", CPL)] {
         let line =
             format!("run reach --algo {algorithm} --dataset data/{{task}} {TINY} {settings}");
-        let whole = tempfile::tempdir().unwrap();
-        make(whole.path());
+        let [whole, killed] = [(); 2].map(|()| {
+            let dir = tempfile::tempdir().unwrap();
+            make(dir.path());
+            dir
+        });
         ok(whole.path(), &line);
-        let dir = tempfile::tempdir().unwrap();
-        make(dir.path());
-        let (mut kills, mut resumed) = (0, 0);
-        for attempt in 0..60u64 {
-            let log = dir.path().join("log");
-            let mut child = command(dir.path(), &line)
-                .stderr(fs::File::create(&log).unwrap())
-                .spawn()
-                .unwrap();
-            sleep(Duration::from_millis(40 + attempt * 97 % 400));
-            let ended = child.try_wait().unwrap().is_some();
-            child.kill().unwrap();
-            child.wait().unwrap();
-            let text = fs::read_to_string(&log).unwrap();
-            resumed += usize::from(text.contains("resuming at step"));
-            if ended {
-                break;
-            }
-            kills += 1;
-        }
-        assert!(kills > 0, "{algorithm} ended before it could be killed");
-        resumed += usize::from(ok(dir.path(), &line).contains("resuming at step"));
-        assert!(resumed > 0, "{algorithm} never resumed from a checkpoint");
-        let [ours, theirs] = [dir.path(), whole.path()].map(|d| bytes_of(&runs(d)[0]));
-        assert_eq!(
-            ours.keys().collect::<Vec<_>>(),
-            theirs.keys().collect::<Vec<_>>()
-        );
-        for (name, bytes) in &ours {
-            assert!(bytes == &theirs[name], "{algorithm}: {name} differs");
-        }
+        run_through_kills(killed.path(), &line);
+        let [ours, theirs] = [killed, whole].map(|dir| bytes_of(&only_run(dir.path())));
+        same(&ours, &theirs);
     }
 }
 
@@ -146,7 +76,7 @@ fn a_run_is_named_by_its_datasets_content_and_can_be_played() {
     fs::rename(dir.join("data"), dir.join("away")).unwrap();
     let name = format!("runs/{}", run.file_name().unwrap().to_str().unwrap());
     assert!(ok(dir, &format!("rollout {name} --out episode.csv")).contains("episode 0"));
-    assert!(refused(dir, &line("data/moved")).contains("data/moved"));
+    refused(dir, &line("data/moved"), &["data/moved"]);
 }
 
 #[test]
@@ -188,93 +118,65 @@ fn what_cannot_be_learnt_from_is_refused_before_anything_runs() {
     let place = tempfile::tempdir().unwrap();
     let dir = place.path();
     make(dir);
-    let bc = |what: &str| refused(dir, &format!("run reach --algo bc {what} {TINY}"));
-    let cpl = |what: &str| {
-        refused(
-            dir,
-            &format!("run reach --algo cpl --dataset data/reach {what} {TINY} {CPL}"),
-        )
+    let run = |what: &str, parts: &[&str]| refused(dir, &format!("run {what} {TINY}"), parts);
+    let bc = |what: &str, part| run(&format!("reach --algo bc {what}"), &[part]);
+    let cpl = |what: &str, parts: &[&str]| {
+        let line = format!("reach --algo cpl --dataset data/reach {what} {CPL}");
+        run(&line, parts)
     };
-    for (message, parts) in [
-        (bc(""), vec!["--dataset", "dataset make"]),
-        (bc("--dataset nowhere"), vec!["nowhere"]),
-        (
-            bc("--dataset data/reach --teacher oracle"),
-            vec!["does not learn from preferences"],
-        ),
-        (
-            bc("--dataset data/reach --set labels.queries=3"),
-            vec!["`labels`", "leave it out"],
-        ),
-        (
-            bc("--dataset data/reach --set dataset.hash=0"),
-            vec!["`dataset.hash`"],
-        ),
-        (
-            bc("--dataset data/reach --set curriculum=true"),
-            vec!["curriculum"],
-        ),
-        (
-            cpl("--set labels.segment=41"),
-            vec!["`labels.segment`", "40 steps"],
-        ),
-        (cpl("--set labels.queries=0"), vec!["`labels.queries`"]),
-        (
-            cpl("--set labels.queries=1000000000000"),
-            vec!["`labels.queries` is 1000000000000", "at most 10000000"],
-        ),
-        (
-            cpl("--teacher skip --set teacher_settings.compat=true"),
-            vec!["`teacher_settings.compat`", "has no effect"],
-        ),
-        (cpl("--set labels.answers=human"), vec!["no answers"]),
-        (
-            cpl("--set labels.answers=human --teacher oracle"),
-            vec!["teacher oracle"],
-        ),
-        (
-            refused(
-                dir,
-                &format!("run reach --algo sac --set dataset.path=data/reach {TINY}"),
-            ),
-            vec!["`dataset`", "learns by acting"],
-        ),
-        (
-            refused(
-                dir,
-                &format!("run reach --algo random,sac --dataset data/reach {TINY}"),
-            ),
-            vec!["`dataset`", "learns by acting"],
-        ),
-        (
-            refused(
-                dir,
-                &format!("run door-open --algo bc --dataset data/reach {TINY}"),
-            ),
-            vec!["is of reach, not of door-open"],
-        ),
+    run("reach --algo bc", &["--dataset", "dataset make"]);
+    bc("--dataset nowhere", "nowhere");
+    bc(
+        "--dataset data/reach --teacher oracle",
+        "does not learn from preferences",
+    );
+    run(
+        "reach --algo bc --dataset data/reach --set labels.queries=3",
+        &["`labels`", "leave it out"],
+    );
+    bc(
+        "--dataset data/reach --set dataset.hash=0",
+        "`dataset.hash`",
+    );
+    bc("--dataset data/reach --set curriculum=true", "curriculum");
+    cpl("--set labels.segment=41", &["`labels.segment`", "40 steps"]);
+    cpl("--set labels.queries=0", &["`labels.queries`"]);
+    cpl(
+        "--set labels.queries=1000000000000",
+        &["`labels.queries` is 1000000000000", "at most 10000000"],
+    );
+    cpl(
+        "--teacher skip --set teacher_settings.compat=true",
+        &["`teacher_settings.compat`", "has no effect"],
+    );
+    cpl("--set labels.answers=human", &["no answers"]);
+    cpl(
+        "--set labels.answers=human --teacher oracle",
+        &["teacher oracle"],
+    );
+    for algorithms in [
+        "sac --set dataset.path=data/reach",
+        "random,sac --dataset data/reach",
     ] {
-        for part in parts {
-            assert!(message.contains(part), "{part}: {message}");
-        }
+        run(
+            &format!("reach --algo {algorithms}"),
+            &["`dataset`", "learns by acting"],
+        );
     }
+    run(
+        "door-open --algo bc --dataset data/reach",
+        &["is of reach, not of door-open"],
+    );
     let layouts = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/layouts");
     ok(
         dir,
         &format!("dataset import cpl {layouts}/reach_cpl.npz --out segments"),
     );
-    let message = refused(
-        dir,
-        &format!("run hopper --algo bc --dataset segments {TINY}"),
-    );
-    assert!(
-        message.contains("39") && message.contains("11"),
-        "{message}"
-    );
+    run("hopper --algo bc --dataset segments", &["39", "11"]);
     let steps = dir.join("data/reach/steps.parquet");
     let bytes = fs::read(&steps).unwrap();
     fs::write(&steps, &bytes[..bytes.len() / 2]).unwrap();
-    assert!(bc("--dataset data/reach").contains("steps.parquet"));
+    bc("--dataset data/reach", "steps.parquet");
     assert!(runs(dir).is_empty());
 }
 
@@ -286,7 +188,7 @@ fn unanswered_queries_end_a_run_and_ties_alone_are_warned_of() {
     let line = |set: &str| format!("run reach --algo cpl --dataset data/reach {TINY} {CPL} {set}");
     // Of B-Pref's teachers, one skips queries about segments that are not good enough, one ties what is alike.
     let skip = "--teacher skip --set teacher_settings.skip=1000 --set labels.queries=5";
-    assert!(refused(dir, &line(skip)).contains("none of 5 queries was answered"));
+    refused(dir, &line(skip), &["none of 5 queries was answered"]);
     let tie = "--teacher equal --set teacher_settings.equal=1000 --set labels.queries=5";
     assert!(ok(dir, &line(tie)).contains("every answer is a tie"));
 }

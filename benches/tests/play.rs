@@ -11,21 +11,13 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-fn prefbench(dir: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_prefbench"));
-    command.current_dir(dir).args(args).output().unwrap()
-}
+mod common;
+use common::{ok, only_run, refused};
 
 /// Runs it and returns the paths that it printed.
-fn finish(dir: &Path, args: &[&str]) -> Vec<PathBuf> {
-    let out = prefbench(dir, args);
-    assert!(out.status.success(), "{args:?}: {}", stderr(&out));
-    let text = String::from_utf8(out.stdout).unwrap();
+fn finish(dir: &Path, line: &str) -> Vec<PathBuf> {
+    let text = ok(dir, line).out;
     text.lines().map(|line| dir.join(line)).collect()
-}
-
-fn stderr(out: &Output) -> String {
-    String::from_utf8_lossy(&out.stderr).into_owned()
 }
 
 /// The frames as they are shown, each drawn over the one before, and the first frame's delay.
@@ -73,10 +65,8 @@ fn colours(pixels: &[[u8; 3]]) -> usize {
 #[test]
 fn a_task_becomes_a_film_and_a_page() {
     let dir = tempfile::tempdir().unwrap();
-    let args = [
-        "play", "reach", "--steps", "20", "--every", "4", "--size", "240x180",
-    ];
-    let [page, gif] = &finish(dir.path(), &args)[..] else {
+    let line = "play reach --steps 20 --every 4 --size 240x180";
+    let [page, gif] = &finish(dir.path(), line)[..] else {
         panic!("two files expected");
     };
     let (frames, delay) = film(gif);
@@ -102,10 +92,9 @@ fn a_task_becomes_a_film_and_a_page() {
     assert_eq!(names.len(), 2, "something else was left: {names:?}");
 
     let again = tempfile::tempdir().unwrap();
-    let files = finish(again.path(), &args);
+    let files = finish(again.path(), line);
     assert_eq!(fs::read(&files[1]).unwrap(), fs::read(gif).unwrap());
-    let args = ["play", "reach", "--steps", "20", "--seed", "1"];
-    let files = finish(again.path(), &args);
+    let files = finish(again.path(), "play reach --steps 20 --seed 1");
     assert!(files[1].ends_with("reach-1.gif"), "{files:?}");
     assert_ne!(fs::read(&files[1]).unwrap(), fs::read(gif).unwrap());
 }
@@ -113,43 +102,27 @@ fn a_task_becomes_a_film_and_a_page() {
 #[test]
 fn a_run_shows_its_policy() {
     let dir = tempfile::tempdir().unwrap();
-    let mut args = vec!["run", "reach", "--algo", "random", "--set", "steps=300"];
-    args.extend(["--set", "eval_episodes=1"]);
-    finish(dir.path(), &args);
-    let runs = fs::read_dir(dir.path().join("runs")).unwrap();
-    let mut runs = runs.map(|e| e.unwrap().path());
-    let run = runs.find(|p| p.join("config.json").exists()).unwrap();
+    ok(
+        dir.path(),
+        "run reach --algo random --set steps=300 --set eval_episodes=1",
+    );
+    let run = only_run(dir.path());
     let name = run.file_name().unwrap().to_str().unwrap();
-    let args = [
-        "play",
-        run.to_str().unwrap(),
-        "--frames",
-        "2",
-        "--out",
-        "a/b",
-    ];
-    let files = finish(dir.path(), &args);
+    let line = format!("play {} --frames 2 --out a/b", run.display());
+    let files = finish(dir.path(), &line);
     assert!(files[0].ends_with(format!("a/b/{name}.html")), "{files:?}");
     let page = fs::read_to_string(&files[0]).unwrap();
     assert!(page.contains("policy after 300 steps"));
     assert_eq!(film(&files[1]).0.len(), 2);
 
     fs::remove_dir_all(run.join(format!("checkpoint-{:012}", 300))).unwrap();
-    let out = prefbench(dir.path(), &args);
-    let text = stderr(&out);
-    assert!(
-        !out.status.success() && text.contains("checkpoint"),
-        "{text}"
-    );
+    refused(dir.path(), &line, &["checkpoint"]);
 }
 
 #[test]
 fn every_task_has_a_still() {
     let dir = tempfile::tempdir().unwrap();
-    let args = [
-        "play", "--still", "--all", "--out", "stills", "--size", "400x300",
-    ];
-    let files = finish(dir.path(), &args);
+    let files = finish(dir.path(), "play --still --all --out stills --size 400x300");
     assert!(files.len() > 1);
     for file in files {
         let (width, pixels) = picture(&file);
@@ -161,26 +134,18 @@ fn every_task_has_a_still() {
 
 #[test]
 fn bad_input_gets_one_clear_error() {
-    let cases: &[(&[&str], &[&str])] = &[
-        (&["play", "hoper"], &["hoper", "hopper", "run"]),
-        (&["play", "."], &["config.json"]),
-        (
-            &["play", "reach", "--out", "/proc/self/x"],
-            &["/proc/self/x"],
-        ),
-        (&["play", "reach", "--size", "9"], &["WIDTHxHEIGHT"]),
-        (&["play", "--all"], &["--still"]),
-        (&["play"], &["WHAT"]),
+    let cases: &[(&str, &[&str])] = &[
+        ("play hoper", &["hoper", "hopper", "run"]),
+        ("play .", &["config.json"]),
+        ("play reach --out /proc/self/x", &["/proc/self/x"]),
+        ("play reach --size 9", &["WIDTHxHEIGHT"]),
+        ("play --all", &["--still"]),
+        ("play", &["WHAT"]),
     ];
-    for (args, parts) in cases {
+    for (line, parts) in cases {
         let dir = tempfile::tempdir().unwrap();
-        let out = prefbench(dir.path(), args);
-        let text = stderr(&out);
-        assert!(!out.status.success(), "{args:?} succeeded");
-        for part in *parts {
-            assert!(text.contains(part), "{args:?}: no {part} in {text}");
-        }
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{args:?}");
+        refused(dir.path(), *line, parts);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{line}");
     }
 }
 
@@ -227,7 +192,12 @@ impl Browser {
         let out = self.open(page, fragment, "--dump-dom");
         let dom = String::from_utf8_lossy(&out.stdout).into_owned();
         let ready = dom.contains("data-state=\"ready\"");
-        assert!(ready, "the page {:?}; {}", title(&dom), stderr(&out));
+        assert!(
+            ready,
+            "the page {:?}; {}",
+            title(&dom),
+            String::from_utf8_lossy(&out.stderr)
+        );
         dom
     }
 
@@ -235,7 +205,7 @@ impl Browser {
     fn scene(&self, page: &Path, fragment: &str) -> Vec<[u8; 3]> {
         let file = page.with_extension("png");
         let out = self.open(page, fragment, &format!("--screenshot={}", file.display()));
-        assert!(file.exists(), "{}", stderr(&out));
+        assert!(file.exists(), "{}", String::from_utf8_lossy(&out.stderr));
         let (width, pixels) = picture(&file);
         let rows = pixels.chunks(width);
         let above = pixels.len() / width - 100;
@@ -254,7 +224,7 @@ fn the_page_shows_an_episode_in_a_browser() {
         return;
     };
     let dir = tempfile::tempdir().unwrap();
-    let files = finish(dir.path(), &["play", "hopper", "--frames", "1"]);
+    let files = finish(dir.path(), "play hopper --frames 1");
     let dom = browser.dom(&files[0], "#step=4");
     assert_eq!(title(&dom), Some("hopper"));
     assert!(dom.contains(">4 / "), "the page does not show its step");
@@ -325,7 +295,7 @@ fn the_page_obeys_its_user() {
         return;
     };
     let dir = tempfile::tempdir().unwrap();
-    let files = finish(dir.path(), &["play", "reach", "--frames", "1"]);
+    let files = finish(dir.path(), "play reach --frames 1");
     let page = fs::read_to_string(&files[0]).unwrap();
     fs::write(&files[0], page.replace("</html>", USER)).unwrap();
     let dom = browser.dom(&files[0], "#step=100");

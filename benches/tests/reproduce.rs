@@ -1,26 +1,22 @@
 //! Published tables beside the committed runs, from the command line.
 
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
-fn prefbench(args: &[&str]) -> Output {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_prefbench"));
-    let output = command.args(args).current_dir(root).output();
-    output.expect("prefbench starts")
-}
+mod common;
+use common::{ok, refused};
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 #[test]
 fn every_table_is_set_beside_the_committed_runs() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let out = folder.path().join("out").display().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
     for table in ["cpl", "dtr", "ppe"] {
-        let output = prefbench(&["reproduce", table, "--out", &out]);
-        assert!(output.status.success(), "{}", text(&output.stderr));
+        let line = format!("reproduce {table} --out {}", out.display());
+        ok(Path::new(ROOT), &line);
     }
     for file in [
         "cpl-dense.md",
@@ -29,40 +25,26 @@ fn every_table_is_set_beside_the_committed_runs() {
         "dtr-2.tex",
         "ppe-1-dmc.html",
     ] {
-        let file = Path::new(&out).join(file);
-        assert!(file.exists(), "{} is missing", file.display());
+        assert!(out.join(file).exists(), "{file} is missing");
     }
-    let ppe = std::fs::read_to_string(Path::new(&out).join("ppe-1-dmc.csv")).expect("a file");
-    let ours = ppe
-        .lines()
-        .filter(|line| line.starts_with("Walker-walk,") && line.contains(",normalised,"));
-    assert!(ours.count() > 0, "no cell of ours:\n{ppe}");
+    let ppe = fs::read_to_string(out.join("ppe-1-dmc.csv")).unwrap();
+    let ours = |row: &&str| row.starts_with("Walker-walk,") && row.contains(",normalised,");
+    assert!(ppe.lines().any(|row| ours(&row)), "no cell of ours:\n{ppe}");
 }
 
 #[test]
 fn what_cannot_be_reproduced_is_said() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let empty = folder.path().display().to_string();
-    for (args, said) in [
+    let empty = tempfile::tempdir().unwrap();
+    let of_none = format!("reproduce cpl --runs {}", empty.path().display());
+    for (line, said) in [
+        ("reproduce cpp", "there is no such table; known: bpref, "),
+        ("reproduce none.toml", "there is no such file"),
+        (&of_none, "no finished runs in"),
         (
-            vec!["reproduce", "cpp"],
-            "there is no such table; known: bpref, ",
-        ),
-        (vec!["reproduce", "none.toml"], "there is no such file"),
-        (
-            vec!["reproduce", "cpl", "--runs", &empty],
-            "no finished runs in",
-        ),
-        (
-            vec!["reproduce", "cpl", "--runs", "nowhere"],
+            "reproduce cpl --runs nowhere",
             "cannot read the runs in nowhere",
         ),
     ] {
-        let output = prefbench(&args);
-        let error = text(&output.stderr);
-        assert!(
-            !output.status.success() && error.contains(said),
-            "{args:?}: {error}"
-        );
+        refused(Path::new(ROOT), line, &[said]);
     }
 }

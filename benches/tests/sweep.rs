@@ -4,9 +4,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
+
+mod common;
+use common::{Told, command, ok, refused, runs};
 
 const GRID: &str = "
     tasks = ['reach']
@@ -22,35 +25,6 @@ const GRID: &str = "
     algorithms = ['sac']
     set.agent = { seed_steps = 300, sac = { hidden = [16, 16], batch = 16 } }
 ";
-
-fn prefbench(dir: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_prefbench"));
-    command.current_dir(dir).args(args).stdin(Stdio::null());
-    command
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Runs to the end; fails unless it succeeds.
-fn finish(dir: &Path, args: &[&str]) -> String {
-    let out = prefbench(dir, args).output().unwrap();
-    assert!(out.status.success(), "{args:?}: {}", text(&out.stderr));
-    text(&out.stdout)
-}
-
-/// Runs to its failure, which must say all of `parts`.
-#[track_caller]
-fn refused(dir: &Path, args: &[&str], parts: &[&str]) -> Output {
-    let out = prefbench(dir, args).output().unwrap();
-    let told = text(&out.stderr);
-    assert!(!out.status.success(), "{args:?} succeeded");
-    for part in parts {
-        assert!(told.contains(part), "{args:?}: no {part} in {told}");
-    }
-    out
-}
 
 fn grid(dir: &Path, name: &str, text: &str) {
     fs::write(dir.join(name), text).unwrap();
@@ -75,12 +49,12 @@ fn a_sweep_whose_processes_are_killed_ends_as_an_undisturbed_one() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     grid(at, "grid.toml", GRID);
-    finish(at, &["sweep", "grid.toml", "--out", "whole"]);
+    ok(at, "sweep grid.toml --out whole");
     let whole = logs(&at.join("whole"));
     assert_eq!(whole.len(), 4);
 
     // A run dies: the sweep begins it again by itself.
-    let mut sweep = prefbench(at, &["sweep", "grid.toml", "--out", "torn", "--jobs", "1"]);
+    let mut sweep = command(at, "sweep grid.toml --out torn --jobs 1");
     let mut sweep = sweep
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -89,7 +63,10 @@ fn a_sweep_whose_processes_are_killed_ends_as_an_undisturbed_one() {
     let child = || {
         let pid = sweep.id().to_string();
         let found = Command::new("pgrep").args(["-P", &pid]).output().unwrap();
-        text(&found.stdout).lines().next().map(str::to_owned)
+        String::from_utf8_lossy(&found.stdout)
+            .lines()
+            .next()
+            .map(str::to_owned)
     };
     let victim = loop {
         match child() {
@@ -107,28 +84,37 @@ fn a_sweep_whose_processes_are_killed_ends_as_an_undisturbed_one() {
     // The sweep dies: its runs stop by themselves, and the same command goes on.
     sleep(Duration::from_millis(2600));
     sweep.kill().unwrap();
-    let told = text(&sweep.wait_with_output().unwrap().stderr);
-    assert!(
-        told.contains("signal: 9") && told.contains("trying again"),
-        "{told}"
-    );
-    finish(at, &["sweep", "grid.toml", "--out", "torn"]);
+    let Told { err, .. } = sweep.wait_with_output().unwrap().into();
+    for part in ["signal: 9", "trying again"] {
+        assert!(err.contains(part), "{err}");
+    }
+    ok(at, "sweep grid.toml --out torn");
     assert_eq!(logs(&at.join("torn")), whole);
-    assert!(finish(at, &["status", "torn"]).contains("4 runs: 4 finished"));
+    assert!(ok(at, "status torn").out.contains("4 runs: 4 finished"));
+    let left = ok(at, "sweep grid.toml --out torn --seed 1..3 --dry-run").out;
+    assert!(
+        left.ends_with("2 runs in torn; 2 more have ended\n"),
+        "{left}"
+    );
 
     // Halves made apart come together.
     for (seed, out) in [("0", "a"), ("1", "b")] {
-        finish(at, &["sweep", "grid.toml", "--seed", seed, "--out", out]);
+        ok(at, &["sweep", "grid.toml", "--seed", seed, "--out", out]);
     }
-    assert!(finish(at, &["merge", "a", "b", "--into", "both"]).contains("4 runs copied"));
+    assert!(
+        ok(at, "merge a b --into both")
+            .out
+            .contains("4 runs copied")
+    );
     assert_eq!(logs(&at.join("both")), whole);
     // So does what is planned and not begun.
-    finish(
-        at,
-        &["sweep", "grid.toml", "--seed", "2", "--out", "c", "--plan"],
+    ok(at, "sweep grid.toml --seed 2 --out c --plan");
+    ok(at, "merge a c --into more");
+    assert!(
+        ok(at, "status more")
+            .out
+            .contains("4 runs: 2 finished, 2 waiting")
     );
-    finish(at, &["merge", "a", "c", "--into", "more"]);
-    assert!(finish(at, &["status", "more"]).contains("4 runs: 2 finished, 2 waiting"));
 }
 
 #[test]
@@ -140,20 +126,12 @@ fn bad_sweeps_are_refused_before_anything_runs() {
         "empty.toml",
         "tasks = []\nalgorithms = ['sac']\nseeds = 0",
     );
-    refused(
-        at,
-        &["sweep", "empty.toml"],
-        &["empty.toml", "`tasks` is empty"],
-    );
-    refused(at, &["sweep", "none.toml"], &["none.toml"]);
-    refused(at, &["suite", "quik"], &["did you mean \"quick\"?"]);
-    refused(at, &["status", "nowhere"], &["nowhere"]);
-    refused(
-        at,
-        &["cell", "nowhere", "0"],
-        &["nowhere", "prefbench sweep"],
-    );
-    refused(at, &["merge", "nowhere", "--into", "both"], &["nowhere"]);
+    refused(at, "sweep empty.toml", &["empty.toml", "`tasks` is empty"]);
+    refused(at, "sweep none.toml", &["none.toml"]);
+    refused(at, "suite quik", &["did you mean \"quick\"?"]);
+    refused(at, "status nowhere", &["nowhere"]);
+    refused(at, "cell nowhere 0", &["nowhere", "prefbench sweep"]);
+    refused(at, "merge nowhere --into both", &["nowhere"]);
     assert_eq!(
         fs::read_dir(at).unwrap().count(),
         1,
@@ -161,39 +139,19 @@ fn bad_sweeps_are_refused_before_anything_runs() {
     );
 
     grid(at, "grid.toml", GRID);
-    finish(at, &["sweep", "grid.toml", "--plan", "--out", "runs"]);
+    ok(at, "sweep grid.toml --plan --out runs");
+    refused(at, "sweep grid.toml --sbatch=--time=1", &["--slurm"]);
+    let slurm = "sweep grid.toml --plan --slurm";
+    refused(at, slurm, &["--plan", "--slurm"]);
+    refused(at, "cell runs 4", &["no cell number 4"]);
+    let fewer = "sweep grid.toml --out runs --plan --seed 1";
     refused(
         at,
-        &["sweep", "grid.toml", "--sbatch=--time=1"],
-        &["--slurm"],
-    );
-    let slurm = ["sweep", "grid.toml", "--plan", "--slurm"];
-    refused(at, &slurm, &["--plan", "--slurm"]);
-    refused(at, &["cell", "runs", "4"], &["no cell number 4"]);
-    let fewer = [
-        "sweep",
-        "grid.toml",
-        "--out",
-        "runs",
-        "--plan",
-        "--seed",
-        "1",
-    ];
-    refused(
-        at,
-        &fewer,
+        fewer,
         &["2 of whose 4 cells are not in this one", "--out", "--add"],
     );
-    let more = [
-        "sweep",
-        "grid.toml",
-        "--out",
-        "runs",
-        "--plan",
-        "--seed",
-        "0..3",
-    ];
-    assert!(finish(at, &more).contains("6 cells planned"));
+    let more = "sweep grid.toml --out runs --plan --seed 0..3";
+    assert!(ok(at, more).out.contains("6 cells planned"));
 
     let plan = fs::read_to_string(at.join("runs/sweep.jsonl")).unwrap();
     let other = plan.replacen(
@@ -205,18 +163,14 @@ fn bad_sweeps_are_refused_before_anything_runs() {
     fs::write(at.join("runs/sweep.jsonl"), other).unwrap();
     refused(
         at,
-        &["sweep", "grid.toml", "--out", "runs"],
+        "sweep grid.toml --out runs",
         &["planned by prefbench 9.9"],
     );
-    refused(at, &["cell", "runs", "0"], &["planned by prefbench 9.9"]);
+    refused(at, "cell runs 0", &["planned by prefbench 9.9"]);
     // To be read it needs no release.
-    assert!(finish(at, &["status", "runs"]).contains("6 waiting"));
+    assert!(ok(at, "status runs").out.contains("6 waiting"));
     fs::write(at.join("runs/sweep.jsonl"), &plan[..plan.len() - 9]).unwrap();
-    refused(
-        at,
-        &["sweep", "grid.toml", "--out", "runs"],
-        &["line 7, is damaged"],
-    );
+    refused(at, "sweep grid.toml --out runs", &["line 7, is damaged"]);
     assert!(logs(&at.join("runs")).is_empty());
 }
 
@@ -225,17 +179,13 @@ fn two_sweeps_do_not_share_a_folder_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     grid(at, "grid.toml", &GRID.replace("1200", "60000"));
-    let mut first = prefbench(at, &["sweep", "grid.toml", "--out", "runs"]);
+    let mut first = command(at, "sweep grid.toml --out runs");
     let mut first = first.stderr(Stdio::null()).spawn().unwrap();
     while !at.join("runs/sweep.jsonl").exists() {
         sleep(Duration::from_millis(2));
     }
     let pid = format!("process {}", first.id());
-    refused(
-        at,
-        &["sweep", "grid.toml", "--out", "runs"],
-        &["another sweep", &pid],
-    );
+    refused(at, "sweep grid.toml --out runs", &["another sweep", &pid]);
     first.kill().unwrap();
     first.wait().unwrap();
 }
@@ -248,37 +198,32 @@ fn a_diverged_run_is_a_result_until_it_is_tried_again() {
     grid(at, "wild.toml", &wild);
     refused(
         at,
-        &["sweep", "wild.toml", "--out", "runs"],
+        "sweep wild.toml --out runs",
         &["failed at step", "learning rates"],
     );
-    let told = finish(at, &["status", "runs"]);
+    let told = ok(at, "status runs").out;
     assert!(told.contains("2 finished, 2 failed"), "{told}");
     let before: Vec<PathBuf> = failures(at);
     assert_eq!(before.len(), 2);
     // Not again by itself, but on demand.
     refused(
         at,
-        &["sweep", "wild.toml", "--out", "runs"],
+        "sweep wild.toml --out runs",
         &["before, it failed at step"],
     );
     let again = refused(
         at,
-        &["sweep", "wild.toml", "--out", "runs", "--retry-failed"],
+        "sweep wild.toml --out runs --retry-failed",
         &["failed at step"],
     );
-    assert!(!text(&again.stderr).contains("before, it failed"));
+    assert!(!again.contains("before, it failed"));
     assert_eq!(failures(at), before);
-    let told = finish(at, &["export", "tensorboard", "runs", "--out", "tb"]);
+    let told = ok(at, "export tensorboard runs --out tb").out;
     assert!(told.contains("4 event files written"), "{told}");
 }
 
 fn failures(at: &Path) -> Vec<PathBuf> {
-    let runs = fs::read_dir(at.join("runs"))
-        .unwrap()
-        .map(|e| e.unwrap().path());
-    let mut failed: Vec<_> = runs
-        .filter(|run| run.join("failed.json").exists())
-        .collect();
-    failed.sort();
-    failed
+    let mut runs = runs(at);
+    runs.retain(|run| run.join("failed.json").exists());
+    runs
 }
