@@ -186,7 +186,10 @@ fn defaults_are_valid_for_every_family_and_tier() {
                 let steps = algorithm.offline().map_or(200_000, |o| (o.steps)(&setup));
                 (algorithm.check)(&settings, &setup, steps)
                     .unwrap_or_else(|e| panic!("{what}: {e}"));
-                attempt(algorithm, &settings, steps).unwrap_or_else(|e| panic!("{what}: {e}"));
+                // The full tier's networks take seconds to draw, and differ little from family to family.
+                if tier != Tier::Full || family == "metaworld" {
+                    attempt(algorithm, &settings, steps).unwrap_or_else(|e| panic!("{what}: {e}"));
+                }
             }
         }
     }
