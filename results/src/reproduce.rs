@@ -6,10 +6,11 @@
 //!   is that of its last evaluation; a run that failed by its own doing counts as the task's lowest, 0 at most.
 //! - Success rates are compared as they are, returns on the scale from our own random policy, 0,
 //!   to our own expert, 100 (the [reference](mod@crate::reference) scores), as D4RL does with its.
-//! - Rankings are compared per task by Kendall's tau-b, and over tasks by a permutation test.
+//! - Rankings are compared per task by Kendall's tau-b, and over tasks by a permutation test; a cell of
+//!   fewer than three runs is shown, but not ranked.
 //! - A claim that one method is better than another is tested one-sidedly by a permutation test of
-//!   the difference of their means, averaged over the tasks where both have runs; where these are a part of
-//!   its tasks, only if the paper's own figures there show it. It **holds** if
+//!   the difference of their means, averaged over the tasks where both have three runs or more; where these
+//!   are a part of its tasks, only if the paper's own figures there show it. It **holds** if
 //!   every pair that it names is significant at 0.05, is **contradicted** if any pair is so the
 //!   other way round (after Holm's adjustment for their number), and else is **not shown**: how
 //!   probable that was for a difference of the published size, or how large one would have to be,
@@ -24,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 pub use claims::{Pair, Tested, Verdict};
+pub(crate) use sheets::signed;
 
 use crate::compare::Estimate;
 use crate::group::{Group, OF_PROBLEM, group, of_problem, settings};
@@ -81,6 +83,14 @@ pub struct Ours {
     pub failed: usize,
 }
 
+impl Ours {
+    /// Fewer than three seeds: shown, but counted neither in rankings nor for claims.
+    #[must_use]
+    pub fn preliminary(&self) -> bool {
+        self.scores.len() < 3
+    }
+}
+
 /// A published figure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Published {
@@ -109,9 +119,14 @@ impl Cell {
             .map(|theirs| theirs.mean)
     }
 
-    /// Our scores, if they are on a scale of 0 to 100.
+    /// Our figure, if it is of enough runs to be counted.
+    fn counted(&self) -> Option<&Ours> {
+        self.ours.as_ref().filter(|ours| !ours.preliminary())
+    }
+
+    /// Our scores, if they are counted and on a scale of 0 to 100.
     fn scaled(&self) -> Option<&Vec<f64>> {
-        let ours = self.ours.as_ref()?;
+        let ours = self.counted()?;
         (ours.metric != Metric::Return).then_some(&ours.scores)
     }
 }
@@ -352,7 +367,7 @@ fn plain(value: &Value) -> String {
 fn agreement(cells: &[Vec<Cell>], permutations: &Permutations) -> Agreement {
     let (mut tasks, mut theirs, mut ours) = (Vec::new(), Vec::new(), Vec::new());
     for (i, row) in cells.iter().enumerate() {
-        let both = |cell: &Cell| Some((cell.published()?, cell.ours.as_ref()?.estimate.value));
+        let both = |cell: &Cell| Some((cell.published()?, cell.counted()?.estimate.value));
         let (x, y): (Vec<f64>, Vec<f64>) = row.iter().filter_map(both).unzip();
         if x.len() < 3 {
             continue;

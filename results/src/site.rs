@@ -14,7 +14,7 @@ use crate::compare::{CompareOptions, Comparison, Section as Part, apart};
 use crate::files::read_if_there;
 use crate::page;
 use crate::paper::Paper;
-use crate::reproduce::{Options, Reproduction, Tested, Verdict};
+use crate::reproduce::{Options, Reproduction, Tested, Verdict, signed};
 use crate::sheet::markdown;
 use crate::table::{Grid, Table, TableOptions, text};
 use crate::{Error, Store, each_once};
@@ -254,7 +254,7 @@ impl Site {
             let (ours, all) = r.coverage();
             let tau = r.agreement.pooled.map_or_else(
                 || "–".to_owned(),
-                |test| format!("{:.2} (p {:.3})", test.value, test.greater),
+                |test| format!("{} (p {:.3})", signed(test.value, 2), test.greater),
             );
             let link = format!("[{}](papers/{}.html)", markdown(&r.paper.title), r.paper.id);
             let count = |v| {

@@ -52,7 +52,7 @@ pub struct Pair {
     pub better: usize,
     /// The worse's.
     pub worse: usize,
-    /// Tasks where both have runs of ours on a scale of 0 to 100, by their place in the paper.
+    /// Tasks where both have three runs of ours or more, on a scale of 0 to 100, by their place in the paper.
     pub tasks: Vec<usize>,
     /// How many tasks the claim is about.
     pub about: usize,
@@ -67,8 +67,8 @@ pub struct Pair {
     pub p: Option<f64>,
     /// That of the contrary.
     pub against: Option<f64>,
-    /// Probability that the test finds a difference as large as the published; nothing if its
-    /// p-value cannot be small enough with so few runs. By Welch's t, from our runs' deviations.
+    /// Probability that the test finds a difference as large as the published. By Welch's t, from
+    /// our runs' deviations.
     pub power: Option<f64>,
     /// The difference that it finds with probability 0.8, in points.
     pub detectable: Option<f64>,
@@ -156,17 +156,6 @@ fn pair(
     let shown = published(&tasks, |cell| Some(cell.theirs?.mean));
     let test = options.permutations.difference(&x, &y);
     let welch = Welch::of(&x, &y);
-    // The most extreme arrangement of runs alone.
-    let least: f64 = x
-        .iter()
-        .zip(&y)
-        .map(|(x, y)| 1.0 / choose(x.len() + y.len(), x.len()))
-        .product();
-    let able = test.is_some() && least <= LEVEL;
-    let power = |difference: f64| match able {
-        true => welch?.power(difference, LEVEL),
-        false => test.map(|_| 0.0),
-    };
     Pair {
         better,
         worse,
@@ -177,14 +166,10 @@ fn pair(
             value: test.value,
             interval: options.bootstrap.difference_interval(&x, &y),
         }),
-        power: theirs.and_then(power),
-        detectable: welch.filter(|_| able).and_then(|w| w.detectable(LEVEL)),
+        power: theirs.and_then(|points| welch?.power(points, LEVEL)),
+        detectable: welch.and_then(|welch| welch.detectable(LEVEL)),
         p: test.map(|test| test.greater),
         against: options.permutations.difference(&y, &x).map(|t| t.greater),
         tasks,
     }
-}
-
-fn choose(n: usize, k: usize) -> f64 {
-    (1..=k).fold(1.0, |ways, i| ways * (n - k + i) as f64 / i as f64)
 }

@@ -269,8 +269,11 @@ impl Reproduction {
         if ours().any(|o| o.metric == Metric::Normalised) {
             notes.push("Our normalised returns are 0 for our random policy and 100 for our expert (SAC on the true reward), not D4RL's.".into());
         }
-        if ours().any(|o| o.scores.len() < 3) {
-            notes.push("† Preliminary: fewer than 3 seeds.".into());
+        if ours().any(Ours::preliminary) {
+            notes.push(
+                "† Preliminary: fewer than 3 seeds, counted neither in rankings nor for claims."
+                    .into(),
+            );
         }
         let unread = paper.methods.iter().any(|m| !paper.verified(m))
             || paper.claims.iter().any(|c| !c.verified);

@@ -48,7 +48,7 @@ impl Reproduction {
                 None => Entry::plain("–"),
                 Some(ours) => {
                     let mut entry = Entry::of(Some(ours.estimate), 1);
-                    if ours.scores.len() < 3 {
+                    if ours.preliminary() {
                         entry.text.push('†');
                     }
                     entry
@@ -185,7 +185,7 @@ impl Reproduction {
 }
 
 /// A number with a sign that is as wide as its digits; none before zeros.
-pub(super) fn signed(x: f64, decimals: usize) -> String {
+pub(crate) fn signed(x: f64, decimals: usize) -> String {
     Entry::of(
         Some(Estimate {
             value: x,
