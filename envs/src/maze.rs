@@ -55,7 +55,9 @@ const LARGE: Maze = Maze {
     ant_goal: (7, 9),
 };
 
-/// Ways for the ball of `pointmaze-*`, by which data are made as D4RL's planner makes them.
+/// Ways for the ball of `pointmaze-*`, by which data are made after D4RL's planner, with its gains. It
+/// turns at the next cell's edge and has come to a place within 0.5 m of it, where D4RL's goes on until
+/// 0.1 m from points that it moves at random: ours cuts corners and seldom stops.
 pub struct Navigator(&'static Maze);
 
 impl Navigator {

@@ -5,7 +5,10 @@
 //! `tests/metaworld/<task>.json` holds episodes of Meta-World itself, arranged and judged here again.
 //! Deviations: the [`hand`] is a gantry, which grips with 4 N and does not sag; solids are boxes,
 //! balls, capsules and cylinders where the original has meshes; an episode starts with the hand at
-//! rest, not with 50 steps towards it. Each file names its own.
+//! rest, not with 50 steps towards it. Where rewards speak of the middle between the fingertips, ours
+//! is below the middle of the hand: the original's moves along y with fingers that close unequally,
+//! by up to 16 mm. Margins that the original measures from where the tip is at the start are from where it
+//! is told to be, 5 mm higher; the records are made so (`tests/metaworld/record.py`). Each file names its own.
 
 pub(crate) mod assembly;
 pub(crate) mod bin_picking;

@@ -15,7 +15,7 @@
 //! (`quadruped/body.rs`); rapier's friction holds where MuJoCo's creeps, so that the robot rests on
 //! the spread that it landed with, 13 mm higher, its feet pressing outwards; links pass through each
 //! other (MuJoCo's thighs and shins meet when folded far); the torso touches as a hull of points on
-//! its ellipsoid.
+//! its ellipsoid, without the two eyes, which only a robot on its back could notice.
 
 use crate::episode::{Domain, Episode, Judgement, Random};
 use crate::reward::{Sigmoid::Linear, tolerance};

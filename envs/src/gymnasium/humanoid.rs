@@ -284,7 +284,7 @@ pub(crate) const TASK: Task = Task {
     id: "humanoid",
     family: "gymnasium",
     tags: &["dense-reward", "terminates"],
-    version: 1,
+    version: 2,
     reward: "5 while healthy, plus 1.25 times the forward velocity of the centre of mass (m/s), \
         minus 0.1 |control|² with controls of 0.4 at most, minus 5e-7 |contact forces|² (at most 10)",
     success: "none is defined, as in Gymnasium: always false",

@@ -10,8 +10,8 @@
 //! what they hold is held with 4 N at most, not 400. Told to open, they do not yield. Geometry, ranges and constants are those of its
 //! `xyz_base.xml`; `tests` holds the motion to a record of Meta-World's.
 //!
-//! The hand's position is the middle between its pads, and its tip, `tcp` in Meta-World, the middle
-//! between their lower ends.
+//! The hand's position is the middle between its pads as they are apart, and its tip, `tcp` in
+//! Meta-World, the middle between their lower ends; neither follows fingers that close unequally.
 
 use crate::world::World;
 use rapier3d::prelude::*;

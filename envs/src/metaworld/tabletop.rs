@@ -72,7 +72,7 @@ pub(crate) trait Scene: Clone + Send + Serialize + DeserializeOwned + 'static {
 pub(crate) struct Seen {
     /// The hand's position, m.
     pub hand: [f64; 3],
-    /// The middle between the tips of the fingers, m.
+    /// The middle between the tips of the fingers, m; below the hand's middle, whatever the fingers do.
     pub tcp: [f64; 3],
     /// How far the fingers are apart: 1 fully.
     pub opening: f64,

@@ -115,15 +115,12 @@ impl Links {
         }
     }
 
-    /// The squares of all numbers of the contact forces, those on the ground included.
+    /// The squares of all numbers of the contact forces on its links.
     pub fn contact_forces_squared(&self, world: &World, robot: &Robot) -> f32 {
         let forces = Forces::of(world, robot, self.centre_of_mass(world, robot)).0;
         let square =
             |(torque, force): (Vector, Vector)| torque.length_squared() + force.length_squared();
-        let total = forces.iter().fold((Vector::ZERO, Vector::ZERO), |sum, f| {
-            (sum.0 + f.0, sum.1 + f.1)
-        });
-        forces.into_iter().map(square).sum::<f32>() + square(total)
+        forces.into_iter().map(square).sum()
     }
 }
 
