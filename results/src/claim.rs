@@ -47,6 +47,21 @@ impl std::fmt::Display for Holder {
     }
 }
 
+impl Holder {
+    /// What to do about a folder that it holds.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        let advice = "wait for it to end, or stop it";
+        match self.host == host() {
+            true => advice.into(),
+            false => format!(
+                "{advice} (if that machine died, its claim lapses in {} s)",
+                STALE.as_secs()
+            ),
+        }
+    }
+}
+
 /// A folder held by this process until the value is dropped.
 #[derive(Debug)]
 pub struct Claim {
@@ -115,12 +130,14 @@ impl Claim {
         let Some(holder) = read(&path)? else {
             return Ok(None);
         };
-        // Another process may have the number of one that died; only a holder touches its file.
-        let fresh = fs::metadata(&path)
-            .and_then(|meta| meta.modified())
-            .map_err(Error::io("read", &path))?
-            .elapsed()
-            .is_ok_and(|age| age < STALE);
+        // Another process may have the number of one that died; only a holder touches its file. Where
+        // nothing may be written, our clock stands in for the file system's.
+        let by_own_clock = || {
+            let then = fs::metadata(&path).and_then(|meta| meta.modified());
+            let age = then.map_err(Error::io("read", &path))?.elapsed();
+            Ok(age.unwrap_or_else(|ahead| ahead.duration()))
+        };
+        let fresh = age(dir, &path).or_else(|_| by_own_clock())? < STALE;
         let ended = holder.host == host()
             && Path::new("/proc/self").exists()
             && !Path::new("/proc").join(holder.pid.to_string()).exists();
@@ -206,6 +223,10 @@ mod tests {
     use super::*;
 
     fn foreign(dir: &Path, age: Duration) {
+        foreign_at(dir, SystemTime::now() - age);
+    }
+
+    fn foreign_at(dir: &Path, when: SystemTime) {
         let path = dir.join(LOCK);
         let mut file = File::create(&path).unwrap();
         let holder = Holder {
@@ -214,7 +235,15 @@ mod tests {
             since: 0,
         };
         write(&mut file, &path, &holder).unwrap();
-        file.set_modified(SystemTime::now() - age).unwrap();
+        file.set_modified(when).unwrap();
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_is_no_sign_of_death() {
+        let dir = tempfile::tempdir().unwrap();
+        foreign_at(dir.path(), SystemTime::now() + STALE / 3);
+        assert!(Claim::holder(dir.path()).unwrap().is_some());
+        assert!(Claim::take(dir.path()).is_err());
     }
 
     #[test]
@@ -223,6 +252,7 @@ mod tests {
         foreign(dir.path(), STALE / 2);
         let refused = Claim::take(dir.path()).unwrap_err().to_string();
         assert!(refused.contains("process 1 on elsewhere"), "{refused}");
+        assert!(refused.contains("lapses in 90 s"), "{refused}");
         assert!(Claim::holder(dir.path()).unwrap().is_some());
         foreign(dir.path(), STALE * 2);
         assert_eq!(Claim::holder(dir.path()).unwrap(), None);

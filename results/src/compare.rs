@@ -33,7 +33,7 @@ pub use scores::{Cell, Score, TaskScores};
 
 use crate::group::{Group, differing, settings};
 use crate::reference::{self, Reference};
-use crate::stats::{Bootstrap, Interval, Statistic, improvement};
+use crate::stats::{Bootstrap, Interval, Permutations, Statistic, improvement};
 use crate::table::Metric;
 use crate::table::text::clean;
 use crate::{Error, FinishedRun, Unfinished};
@@ -61,6 +61,8 @@ pub struct CompareOptions {
     pub bands: Bootstrap,
     /// How those of curves over training are: pointwise and many, so 500 resamples do.
     pub curves: Bootstrap,
+    /// How tests of pairs go through permutations: fewer than elsewhere, for pairs are many.
+    pub permutations: Permutations,
     /// What returns are normalised by; the committed references unless told otherwise.
     pub references: Vec<Reference>,
     /// What steps are, for axes; "environment steps" unless told otherwise.
@@ -84,6 +86,10 @@ impl Default for CompareOptions {
             curves: Bootstrap {
                 resamples: 500,
                 ..Bootstrap::default()
+            },
+            permutations: Permutations {
+                limit: 20_000,
+                ..Permutations::default()
             },
             references: reference::committed().to_vec(),
             steps_are: "environment steps".into(),
@@ -113,6 +119,9 @@ pub struct Estimate {
     /// Its bootstrap interval; `None` where a task has a single run.
     pub interval: Option<Interval>,
 }
+
+/// A value for each ordered pair of methods, where there is one.
+type Table<T> = Vec<Vec<Option<T>>>;
 
 /// One statistic over the [scaled](Comparison::scaled) tasks.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,7 +157,9 @@ pub struct Comparison {
     pub aggregates: Vec<Aggregate>,
     /// `improvements[x][y]`: the probability that a run of method x scores higher than one of y,
     /// averaged over the common tasks. `None` for x = y, or if no task is common.
-    pub improvements: Vec<Vec<Option<Estimate>>>,
+    pub improvements: Table<Estimate>,
+    /// Two-sided p-values of these: of a probability as far from 0.5 by chance.
+    pub chances: Table<f64>,
     /// Methods from best to worst: by IQM over tasks, or without it by their mean probability of
     /// improvement.
     pub ranking: Vec<usize>,
@@ -198,7 +209,7 @@ impl Comparison {
         let on_scale = |&task: &usize| tasks[task].metric != Metric::Return;
         let scaled: Vec<usize> = common.iter().copied().filter(on_scale).collect();
         let aggregates = aggregates(&tasks, &scaled, methods.len(), &options.bootstrap);
-        let improvements = improvements(&tasks, &common, methods.len(), &options.bands);
+        let (improvements, chances) = improvements(&tasks, &common, methods.len(), options);
         let mut comparison = Self {
             tier: clean(&runs.tier),
             settings: differing_settings(&groups, &methods),
@@ -209,6 +220,7 @@ impl Comparison {
             scaled,
             aggregates,
             improvements,
+            chances,
             baseline,
             verdict: String::new(),
             notes: Vec::new(),
@@ -311,25 +323,30 @@ fn aggregates(
     each.filter_map(aggregate).collect()
 }
 
+/// [`Comparison::improvements`] and [`Comparison::chances`].
 fn improvements(
     tasks: &[TaskScores],
     common: &[usize],
     methods: usize,
-    bootstrap: &Bootstrap,
-) -> Vec<Vec<Option<Estimate>>> {
+    options: &CompareOptions,
+) -> (Table<Estimate>, Table<f64>) {
     let matrices: Vec<_> = (0..methods).map(|m| matrix(tasks, common, m)).collect();
     let pairs: Vec<(usize, usize)> = (0..methods)
         .flat_map(|x| (x + 1..methods).map(move |y| (x, y)))
         .collect();
     let estimates = side_by_side(&pairs, |&(x, y)| {
         let (x, y) = (&matrices[x], &matrices[y]);
-        Some(Estimate {
+        let estimate = Estimate {
             value: improvement(x, y)?,
-            interval: bootstrap.improvement_interval(x, y),
-        })
+            interval: options.bands.improvement_interval(x, y),
+        };
+        Some((estimate, options.permutations.improvement(x, y)?.two_sided))
     });
     let mut table = vec![vec![None; methods]; methods];
-    for ((x, y), estimate) in pairs.into_iter().zip(estimates) {
+    let mut chances = vec![vec![None; methods]; methods];
+    for ((x, y), found) in pairs.into_iter().zip(estimates) {
+        let (estimate, chance) = found.unzip();
+        (chances[x][y], chances[y][x]) = (chance, chance);
         table[x][y] = estimate;
         // Ties count one half, so the other way round is the rest.
         table[y][x] = estimate.map(|e| Estimate {
@@ -340,10 +357,10 @@ fn improvements(
             }),
         });
     }
-    table
+    (table, chances)
 }
 
-fn ranking(aggregates: &[Aggregate], improvements: &[Vec<Option<Estimate>>]) -> Vec<usize> {
+fn ranking(aggregates: &[Aggregate], improvements: &Table<Estimate>) -> Vec<usize> {
     let merit = |method: usize| match aggregates.first() {
         Some(first) => first.estimates[method].value,
         None => improvements[method].iter().flatten().map(|e| e.value).sum(),

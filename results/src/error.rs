@@ -21,9 +21,10 @@ pub enum Error {
     },
     /// Another process is working on this run.
     #[error(
-        "{} is in use by {}; wait for it to end, or stop it, and start again",
+        "{} is in use by {}; {}, and start again",
         dir.display(),
-        named(holder.as_ref())
+        named(holder.as_ref()),
+        holder.as_ref().map_or_else(|| "wait for it to end, or stop it".into(), Holder::advice)
     )]
     Locked {
         /// The run's folder.

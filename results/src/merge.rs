@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::checkpoint::present;
+use crate::checkpoint::Generations;
 use crate::files::sync_dir;
 use crate::run::{read_config, read_done, read_failed, read_finished_evals, read_last_step};
 use crate::store::is_hidden;
@@ -22,9 +22,10 @@ pub struct Merged {
     pub conflicts: Vec<(PathBuf, String)>,
 }
 
-/// How far a run has come: the greater is the better copy.
+/// How far a run has come.
 #[derive(Debug, PartialEq)]
 enum Come {
+    /// To its newest checkpoint that is whole.
     To(u64),
     Failed(Failure),
     Finished(Vec<Eval>),
@@ -83,10 +84,10 @@ fn one(run: &Path, into: &Path, target: &Path) -> Result<Deed, Error> {
     }
     let (key, ours) = come(run)?;
     if !target.exists() {
-        copy(run, into, target)?;
-        return Ok(Deed::Copied);
+        return copy(run, &ours, into, target, Deed::Copied);
     }
-    let claim = Claim::take(target)?;
+    // Held until the folder is replaced: nobody starts to work in it meanwhile.
+    let _claim = Claim::take(target)?;
     let (other, theirs) = come(target)?;
     if key != other {
         return Ok(Deed::Refused(format!(
@@ -108,18 +109,20 @@ fn one(run: &Path, into: &Path, target: &Path) -> Result<Deed, Error> {
             );
             return Ok(Deed::Refused(reason));
         }
-        (Come::Finished(_), Come::Finished(_)) | (Come::Failed(_), Come::Failed(_)) => false,
-        (Come::Finished(_), _) | (Come::Failed(_), Come::To(_)) => true,
+        (Come::Finished(_), Come::Failed(failure)) | (Come::Failed(failure), Come::Finished(_)) => {
+            return Ok(Deed::Refused(format!(
+                "of it and {} one is finished and the other {failure}; remove the one that is not to count",
+                target.display()
+            )));
+        }
+        (Come::Finished(_) | Come::Failed(_), Come::To(_)) => true,
         (Come::To(a), Come::To(b)) => a > b,
-        (Come::Failed(_), Come::Finished(_)) | (Come::To(_), _) => false,
+        (_, Come::Finished(_) | Come::Failed(_)) => false,
     };
-    if !better {
-        return Ok(Deed::Kept);
+    match better {
+        true => copy(run, &ours, into, target, Deed::Replaced),
+        false => Ok(Deed::Kept),
     }
-    // The claim's file goes with the folder.
-    drop(claim);
-    copy(run, into, target)?;
-    Ok(Deed::Replaced)
 }
 
 fn come(run: &Path) -> Result<(RunKey, Come), Error> {
@@ -128,17 +131,20 @@ fn come(run: &Path) -> Result<(RunKey, Come), Error> {
     let come = match (read_done(run)?, read_failed(run, key)?) {
         (Some(done), _) => Come::Finished(read_finished_evals(run, key, &done)?),
         (None, Some(failure)) => Come::Failed(failure),
-        // What counts is the checkpoint: evaluations after it are made again.
-        (None, None) => Come::To(match present(run)?.first() {
-            Some(&step) => step,
-            None => read_last_step(run)?.unwrap_or(0).min(1),
+        // Evaluations after the checkpoint are made again.
+        (None, None) => Come::To(match Generations::new(run, key).load() {
+            Ok(Some(checkpoint)) => checkpoint.step,
+            Ok(None) => read_last_step(run)?.unwrap_or(0).min(1),
+            Err(Error::NoGoodCheckpoint { .. }) => 0,
+            Err(other) => return Err(other),
         }),
     };
     Ok((key, come))
 }
 
-/// Copies the folder `run` to `target` inside `into`: whole or not at all.
-fn copy(run: &Path, into: &Path, target: &Path) -> Result<(), Error> {
+/// Copies the folder `run`, which has come as far as `come_to`, to `target` inside `into`: whole or not
+/// at all.
+fn copy(run: &Path, come_to: &Come, into: &Path, target: &Path, deed: Deed) -> Result<Deed, Error> {
     let beside = into.join(format!(".merge-{}", std::process::id()));
     let remove = |folder: &Path| match fs::remove_dir_all(folder) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", folder)(e)),
@@ -146,14 +152,27 @@ fn copy(run: &Path, into: &Path, target: &Path) -> Result<(), Error> {
     };
     remove(&beside)?;
     copy_tree(run, &beside)?;
+    if !come(&beside).is_ok_and(|(_, to)| to == *come_to) {
+        remove(&beside)?;
+        let reason = "it changed while it was copied; merge when it has ended";
+        return Ok(Deed::Refused(reason.into()));
+    }
     let old = into.join(format!(".merged-{}", std::process::id()));
-    if target.exists() {
+    if matches!(deed, Deed::Replaced) {
         remove(&old)?;
         fs::rename(target, &old).map_err(Error::io("move", target))?;
     }
-    fs::rename(&beside, target).map_err(Error::io("write", target))?;
+    // Fails where a sweep began the run meanwhile: a folder takes no other's place.
+    if let Err(cause) = fs::rename(&beside, target) {
+        if matches!(deed, Deed::Replaced) {
+            fs::rename(&old, target).map_err(Error::io("move back", target))?;
+        }
+        remove(&beside)?;
+        return Err(Error::io("write", target)(cause));
+    }
     sync_dir(into)?;
-    remove(&old)
+    remove(&old)?;
+    Ok(deed)
 }
 
 fn copy_tree(from: &Path, to: &Path) -> Result<(), Error> {

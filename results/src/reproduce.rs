@@ -4,10 +4,11 @@
 //! - Ours are the finished runs of one tier whose task, algorithm, teacher, dataset and settings are
 //!   those that the [`Paper`] names; never runs of several configurations in one cell. A run's score
 //!   is that of its last evaluation; a run that failed by its own doing counts as the task's lowest, 0 at most.
-//! - Success rates are compared as they are, returns on the scale from our own random policy, 0,
-//!   to our own expert, 100 (the [reference](mod@crate::reference) scores), as D4RL does with its.
-//! - Rankings are compared per task by Kendall's tau-b, and over tasks by a permutation test; a cell of
-//!   fewer than three runs is shown, but not ranked.
+//! - Success rates are compared as they are, and so are returns of 1000 at most, in tenths; other returns
+//!   on the scale from our own random policy, 0, to our own expert, 100 (the
+//!   [reference](mod@crate::reference) scores), as D4RL does with its.
+//! - Rankings are compared per task by Kendall's tau-b, and over tasks by a permutation test in which methods
+//!   change places on all tasks at once; a cell of fewer than three runs is shown, but not ranked.
 //! - A claim that one method is better than another is tested one-sidedly by a permutation test of
 //!   the difference of their means, averaged over the tasks where both have three runs or more; where these
 //!   are a part of its tasks, only if the paper's own figures there show it. It **holds** if
@@ -25,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 pub use claims::{Pair, Tested, Verdict};
-pub(crate) use sheets::signed;
+pub(crate) use sheets::{chance, signed};
 
 use crate::compare::Estimate;
 use crate::group::{Group, OF_PROBLEM, group, of_problem, settings};
@@ -77,6 +78,8 @@ pub struct Ours {
     pub estimate: Estimate,
     /// What the scores are.
     pub metric: Metric,
+    /// The same in words.
+    pub unit: &'static str,
     /// Commits that made the runs.
     pub commits: Vec<String>,
     /// How many of the runs failed.
@@ -271,10 +274,11 @@ fn ours(
             others.join(", nor ")
         ));
     }
+    let of_1000 = paper.scale(task) == Scale::ReturnOf1000;
     let wanted = metric(paper.scale(task));
     let reference = reference::of_run(&options.references, &taken.runs[0].info);
     let metric = match (wanted, reference.and_then(|r| r.normalised(0.0))) {
-        (Metric::Normalised, None) => {
+        (Metric::Normalised, None) if !of_1000 => {
             notes.push(format!(
                 "{}: our returns are as they are, for want of reference scores; they are ranked, but no claim is tested by them.",
                 task.name
@@ -283,7 +287,10 @@ fn ours(
         }
         (wanted, _) => wanted,
     };
-    let last = |run: &FinishedRun| metric.of(run.evals.last()?, reference);
+    let last = |run: &FinishedRun| match of_1000 {
+        true => Some(run.evals.last()?.mean_return()? / 10.0),
+        false => metric.of(run.evals.last()?, reference),
+    };
     let on_task = groups.iter().filter(|group| group.task == taken.task);
     let worst = metric.worst(
         on_task
@@ -319,6 +326,10 @@ fn ours(
         },
         scores,
         estimate,
+        unit: match of_1000 {
+            true => "return / 10",
+            false => metric.name(),
+        },
         metric,
         commits,
     })
@@ -365,23 +376,23 @@ fn plain(value: &Value) -> String {
 }
 
 fn agreement(cells: &[Vec<Cell>], permutations: &Permutations) -> Agreement {
-    let (mut tasks, mut theirs, mut ours) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut tasks, mut rankings) = (Vec::new(), Vec::new());
     for (i, row) in cells.iter().enumerate() {
-        let both = |cell: &Cell| Some((cell.published()?, cell.counted()?.estimate.value));
-        let (x, y): (Vec<f64>, Vec<f64>) = row.iter().filter_map(both).unzip();
+        let both = |cell: &Cell| Some([cell.published()?, cell.counted()?.estimate.value]);
+        let row = row.iter().map(both).collect::<Vec<_>>();
+        let (x, y): (Vec<f64>, Vec<f64>) = row.iter().flatten().map(|[x, y]| (x, y)).unzip();
         if x.len() < 3 {
             continue;
         }
         let tau = kendall_tau_b(&x, &y);
         tasks.push((i, x.len(), tau));
         if tau.is_some() {
-            theirs.push(x);
-            ours.push(y);
+            rankings.push(row);
         }
     }
     Agreement {
         tasks,
-        pooled: permutations.kendall(&theirs, &ours),
+        pooled: permutations.kendall(&rankings),
     }
 }
 

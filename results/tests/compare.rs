@@ -285,7 +285,7 @@ fn the_best_and_what_overlaps_it_are_marked() -> Result<(), Error> {
     assert_eq!(cells.map(|cell| cell.marked), [false, true, false]);
     assert_eq!(cells.map(|cell| cell.estimate.interval), [None; 3]);
     assert!(
-        c.verdict.contains("too few seeds for an interval"),
+        c.verdict.contains("too few seeds to settle"),
         "{}",
         c.verdict
     );

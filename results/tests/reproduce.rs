@@ -160,6 +160,9 @@ fn a_part_of_a_claim_counts_if_the_paper_shows_it_there() -> Result<(), Error> {
     assert_eq!(verdict(PAPER)?, Verdict::Holds);
     let otherwise = PAPER.replace("Best = [700.0]", "Best = [390.0]");
     assert_eq!(verdict(&otherwise)?, Verdict::Untested);
+    // Nor where it has none: what it says on average need not be so on one task.
+    let silent = PAPER.replace("Best = [700.0], ", "");
+    assert_eq!(verdict(&silent)?, Verdict::Untested);
     // Figures that nobody read in the paper count for nothing, but not for the opposite of what they say.
     let unread =
         |paper: &str| paper.replace("semi-supervised\"", "semi-supervised\"\nverified = false");

@@ -16,6 +16,7 @@ from scipy import optimize, stats
 from statsmodels.stats.multitest import multipletests
 
 rng = np.random.default_rng(20240917)
+choice = np.random.default_rng(20240918)
 REPS = 10_000
 GAMMA = 100.0
 
@@ -110,16 +111,29 @@ def exact(value, distributions):
 
 
 def agreement(sizes, ties):
-    """Two rankings that somewhat agree, on several tasks."""
+    """Two rankings that somewhat agree, on several tasks, each of some of the methods."""
+    methods = max(sizes) + (len(sizes) > 2 and ties)
+    labels = [np.sort(choice.permutation(methods)[:n]) for n in sizes]
     x = [rng.integers(0, 4, n) if ties else rng.permutation(n) for n in sizes]
     y = [a + rng.integers(-2, 3, len(a)) if ties else rng.permutation(len(a)) for a in x]
     taus = [tau(*both) for both in zip(x, y)]
-    orders = [[tau(a, order) for order in itertools.permutations(b)] for a, b in zip(x, y)]
-    p = exact(sum(taus), orders)
+
+    def after(places):
+        """Sum of taus if all methods take other places, in all tasks the same way."""
+        moved = [b[np.argsort([places[m] for m in some])] for b, some in zip(y, labels)]
+        return sum(tau(a, b) for a, b in zip(x, moved))
+
+    known = sorted({int(m) for some in labels for m in some})
+    orders = [dict(zip(known, order)) for order in itertools.permutations(range(len(known)))]
+    p = exact(sum(taus), [[after(places) for places in orders]])
     if len(sizes) == 1 and not ties:
         theirs = stats.kendalltau(x[0], y[0], method="exact").pvalue
         assert abs(theirs - p["two_sided"]) < 1e-9
-    return {"x": [a.tolist() for a in x], "y": [b.tolist() for b in y], "value": np.mean(taus), **p}
+    tasks = [[None] * methods for _ in sizes]
+    for task, some, a, b in zip(tasks, labels, x, y):
+        for m, *pair in zip(some, a.tolist(), b.tolist()):
+            task[m] = pair
+    return {"tasks": tasks, "value": np.mean(taus), **p}
 
 
 def difference(sizes, digits):
@@ -144,13 +158,6 @@ def difference(sizes, digits):
         "value": value / len(sizes),
         **p,
     }
-
-
-def power(shift):
-        return stats.nct.sf(critical, freedom, shift) + stats.nct.cdf(-critical, freedom, shift)
-
-    shift = optimize.brentq(lambda shift: power(shift) - 0.8, 2, 6, xtol=1e-14)
-    return {"runs": n, "difference": shift * np.sqrt(2 / n)}
 
 
 def power(x, y, difference):

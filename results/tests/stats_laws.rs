@@ -94,8 +94,17 @@ fn too_few_runs_have_no_figures() {
     assert_eq!(profile(&[vec![1.0], vec![]], &[0.0]), None);
     assert_eq!(kendall_tau_b(&[1.0, 2.0], &[1.0]), None);
     let permutations = Permutations::default();
-    assert_eq!(permutations.kendall(&[], &[]), None);
-    assert_eq!(permutations.kendall(&few, &few), None);
+    // Three against three: one arrangement in twenty is as extreme, to either side.
+    let (ahead, behind) = (vec![vec![4.0, 6.0, 5.0]], vec![vec![1.0, 2.0, 3.0]]);
+    let test = permutations.improvement(&ahead, &behind).unwrap();
+    assert_eq!((test.value, test.greater, test.two_sided), (1.0, 0.05, 0.1));
+    assert_eq!(permutations.improvement(&few, &few[..1]), None);
+    assert_eq!(permutations.kendall(&[]), None);
+    let alone = [
+        vec![Some([1.0, 2.0]), Some([2.0, 1.0])],
+        vec![None, Some([1.0, 1.0])],
+    ];
+    assert_eq!(permutations.kendall(&alone), None);
     assert_eq!(permutations.difference(&few, &few[..1]), None);
 }
 
@@ -125,7 +134,8 @@ fn what_is_not_finite_has_no_figures() {
             assert_eq!(improvement(x, y), None);
             assert_eq!(bootstrap(10).improvement_interval(x, y), None);
             assert_eq!(kendall_tau_b(&x[0], &y[0]), None);
-            assert_eq!(Permutations::default().kendall(x, y), None);
+            let row = x[0].iter().zip(&y[0]).map(|(x, y)| Some([*x, *y]));
+            assert_eq!(Permutations::default().kendall(&[row.collect()]), None);
             assert_eq!(Permutations::default().difference(x, y), None);
         }
     }
@@ -247,6 +257,21 @@ proptest! {
         let improves = |x: &[f64], y: &[f64]| improvement(&[x.to_vec()], &[y.to_vec()]).unwrap();
         prop_assert!((improves(&x, &y) + improves(&y, &x) - 1.0).abs() < 1e-12);
         prop_assert_eq!(improves(&stretched(&x), &stretched(&y)), improves(&x, &y));
+    }
+
+    /// The test by ranks is of the probability itself, and of order alone.
+    #[test]
+    fn improvement_is_tested_by_ranks(x in tasks(1), y in tasks(1)) {
+        let n = x.len().min(y.len());
+        let (x, y) = (&x[..n], &y[..n]);
+        let permutations = Permutations { limit: 200, ..Permutations::default() };
+        let test = permutations.improvement(x, y).unwrap();
+        prop_assert!((test.value - improvement(x, y).unwrap()).abs() < 1e-9);
+        let stretched = |x: &[Vec<f64>]| -> Vec<Vec<f64>> {
+            x.iter().map(|runs| runs.iter().map(|x| x.exp()).collect()).collect()
+        };
+        let moved = permutations.improvement(&stretched(x), &stretched(y)).unwrap();
+        prop_assert_eq!(moved.two_sided, test.two_sided);
     }
 
     /// The tests of both directions and the two-sided one fit together.

@@ -137,9 +137,14 @@ fn aggregates(c: &Comparison) -> Option<Shown> {
         section: Section::Aggregates,
         caption: format!(
             "Scores over {}. Dots: the statistic; bars: {}, resampling runs within each task. \
-             IQM and optimality gap are of {runs}, mean and median of the tasks' means.",
+             IQM and optimality gap are of {runs}, mean and median of the tasks' means{}.",
             count(c.scaled.len(), "task"),
-            bars(c)
+            bars(c),
+            if c.scaled.len() == 1 {
+                " (the median of the runs)"
+            } else {
+                ""
+            }
         ),
         picture: Picture::Dots(Forest {
             title: format!("Scores over {}", count(c.scaled.len(), "task")),

@@ -1,9 +1,11 @@
 //! The tables of a comparison, independent of their form.
 
+use std::collections::BTreeSet;
+
 use super::words::count;
 use super::{Comparison, Estimate};
 use crate::sheet::{Entry, Sheet};
-use crate::stats::Statistic;
+use crate::stats::{Statistic, holm};
 use crate::table::Metric;
 
 impl Comparison {
@@ -136,6 +138,18 @@ impl Comparison {
         pairs.into_iter().filter_map(known).collect()
     }
 
+    /// The pairs whose first is surely ahead of the second: of those compared, by Holm's adjustment for
+    /// their number.
+    fn sure(&self) -> BTreeSet<(usize, usize)> {
+        let pairs = self.pairs();
+        let chance = |(x, y, _): &(usize, usize, Estimate)| self.chances[*x][*y].unwrap_or(1.0);
+        let adjusted = holm(&pairs.iter().map(chance).collect::<Vec<f64>>());
+        let sure = pairs.iter().zip(adjusted);
+        let sure = sure.filter(|(_, p)| *p <= 1.0 - self.level + 1e-12);
+        sure.map(|((x, y, e), _)| if e.value > 0.5 { (*x, *y) } else { (*y, *x) })
+            .collect()
+    }
+
     /// The method of the row over that of the column; of a baseline, its column alone.
     pub(super) fn improvement_sheet(&self) -> Option<Sheet> {
         if self.pairs().is_empty() {
@@ -145,18 +159,13 @@ impl Comparison {
             Some(baseline) => vec![baseline],
             None => self.ranking.clone(),
         };
+        let sure = self.sure();
         let name = |&method: &usize| self.methods[method].name.clone();
         let head = over.iter().map(|y| format!("over {}", name(y)));
         let row = |x: &usize| {
-            let cells = over.iter().map(|y| {
-                let estimate = self.improvements[*x][*y];
-                let sure = estimate
-                    .and_then(|e| e.interval)
-                    .is_some_and(|i| i.low > 0.5);
-                Entry {
-                    strong: sure,
-                    ..Entry::of(estimate, 2)
-                }
+            let cells = over.iter().map(|y| Entry {
+                strong: sure.contains(&(*x, *y)),
+                ..Entry::of(self.improvements[*x][*y], 2)
             });
             let first = Entry::plain(name(x));
             [first].into_iter().chain(cells).collect()
@@ -165,10 +174,11 @@ impl Comparison {
         Some(Sheet {
             caption: format!(
                 "Probability that a run of the row's method scores higher than one of the column's on \
-                 the same task, over {}, with {} % stratified bootstrap interval. Marked: the \
-                 interval lies above 0.5.",
+                 the same task, over {}, with {} % stratified bootstrap interval. Marked: above 0.5, with \
+                 p ≤ {:.2} in a permutation test, adjusted for the number of pairs.",
                 count(self.common.len(), "task"),
-                100.0 * self.level
+                100.0 * self.level,
+                1.0 - self.level
             ),
             words: 1,
             head: ["method".to_owned()].into_iter().chain(head).collect(),

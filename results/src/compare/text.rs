@@ -115,20 +115,23 @@ impl Comparison {
     }
 
     /// One line per method and statistic over tasks, and per ordered pair for probabilities of
-    /// improvement, with full precision.
+    /// improvement and their two-sided p-values, with full precision.
     #[must_use]
     pub fn aggregates_csv(&self) -> String {
-        let mut out = String::from("statistic,method,over,tasks,value,low,high\n");
-        let mut line = |statistic: &str, x: usize, over: &str, tasks: usize, e: &Estimate| {
+        let mut out = String::from("statistic,method,over,tasks,value,low,high,p\n");
+        let mut line = |statistic: &str, x: usize, y: Option<usize>, tasks: usize, e: &Estimate| {
+            let over = y.map_or("", |y| &self.methods[y].name);
+            let p = y.and_then(|y| self.chances[x][y]);
             let method = quoted(&self.methods[x].name);
             let interval = e
                 .interval
                 .map_or(",".to_owned(), |i| format!("{},{}", i.low, i.high));
             let _ = writeln!(
                 out,
-                "{statistic},{method},{},{tasks},{},{interval}",
+                "{statistic},{method},{},{tasks},{},{interval},{}",
                 quoted(over),
-                e.value
+                e.value,
+                p.map_or_else(String::new, |p| p.to_string())
             );
         };
         for aggregate in &self.aggregates {
@@ -136,7 +139,7 @@ impl Comparison {
                 line(
                     aggregate.statistic.name(),
                     method,
-                    "",
+                    None,
                     self.scaled.len(),
                     estimate,
                 );
@@ -145,11 +148,10 @@ impl Comparison {
         for (x, row) in self.improvements.iter().enumerate() {
             for (y, estimate) in row.iter().enumerate() {
                 if let Some(estimate) = estimate {
-                    let over = &self.methods[y].name;
                     line(
                         "probability of improvement",
                         x,
-                        over,
+                        Some(y),
                         self.common.len(),
                         estimate,
                     );

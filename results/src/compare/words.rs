@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::scores::{MADE_BY, seeds};
 use super::{Cell, CompareOptions, Comparison, Estimate, Method};
+use crate::reproduce::chance;
 use crate::table::text::thousands;
 
 /// Names in a row.
@@ -72,11 +73,13 @@ pub(super) fn verdict(c: &Comparison) -> String {
             count(c.common.len(), "task")
         ),
     };
-    let sure = match over.interval {
-        None => "there are too few seeds for an interval, so nothing is settled",
-        Some(i) if i.low > 0.5 => "the interval excludes 0.5",
-        Some(i) if i.high < 0.5 => "the interval excludes 0.5, to the other side",
-        Some(_) => "the interval includes 0.5, so these runs do not tell the two apart",
+    let p = c.chances[first][next].unwrap_or(1.0);
+    let so_far = format!("chance alone sets two so far apart with {}", chance(p));
+    let sure = match p <= 1.0 - c.level + 1e-12 {
+        _ if over.interval.is_none() => "there are too few seeds to settle anything".into(),
+        true if over.value > 0.5 => so_far,
+        true => format!("{so_far}, to the other side"),
+        false => format!("{so_far}, so these runs do not tell them apart"),
     };
     let preliminary = match (
         c.cells().any(Cell::preliminary),
@@ -120,6 +123,10 @@ pub(super) fn notes(
             thousands(options.bands.resamples as u64),
             thousands(options.curves.resamples as u64)
         ),
+        "p: two-sided permutation test of the probability of improvement, runs changing sides within each \
+         task (Wilcoxon's test, stratified). Of three runs a side on one task it is 0.1 at least, whatever \
+         they score; bootstrap intervals of so few are too narrow to go by."
+            .into(),
     ];
     if !scales.is_empty() {
         notes.push(format!(
@@ -144,6 +151,7 @@ pub(super) fn notes(
         notes.push(format!("{failed} {are} as the worst score."));
     }
     notes.extend(warnings.iter().cloned());
+    notes.extend(unequal_runs(c));
     notes.extend(unequal_steps(c));
     notes.extend(made_by(c));
     if !c.left_out.is_empty() {
@@ -195,6 +203,25 @@ fn missing(c: &Comparison) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// Tasks with more runs than others, which count for more where runs of all tasks are pooled.
+fn unequal_runs(c: &Comparison) -> Option<String> {
+    let runs = |task: &super::TaskScores| {
+        let cells = task.cells.iter().flatten();
+        cells.map(|cell| cell.runs.len()).max().unwrap_or(0)
+    };
+    let scaled: Vec<_> = c.scaled.iter().map(|&task| &c.tasks[task]).collect();
+    let counts: BTreeSet<usize> = scaled.iter().map(|task| runs(task)).collect();
+    let each = scaled
+        .iter()
+        .map(|task| format!("{} ({})", task.task, runs(task)));
+    (counts.len() > 1).then(|| {
+        format!(
+            "Tasks differ in their number of runs, and count in IQM and optimality gap by it: {}.",
+            each.collect::<Vec<_>>().join(", ")
+        )
+    })
 }
 
 /// Tasks on which some runs were longer than others.
@@ -254,7 +281,8 @@ pub(super) const GLOSSARY: [(&str, &str); 9] = [
     ),
     (
         "Median",
-        "The middle one of the tasks' mean scores: half of the tasks do better, half worse.",
+        "The middle one of the tasks' mean scores: half of the tasks do better, half worse. Of one task, the \
+         middle one of its runs.",
     ),
     (
         "Mean",

@@ -75,11 +75,12 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Whether ours can speak of the claim: on a part of its tasks only if the paper's own figures show it there.
+    /// Whether ours can speak of the claim: on a part of its tasks only if the paper's own figures, read in it or
+    /// not, show it there.
     #[must_use]
     pub fn counts(&self) -> bool {
         let some = !self.tasks.is_empty() && self.tasks.len() < self.about;
-        !some || self.shown.is_none_or(|points| points > 0.0)
+        !some || self.shown.is_some_and(|points| points > 0.0)
     }
 }
 

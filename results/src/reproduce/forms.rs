@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::sheets::{probability, signed};
+use super::sheets::{chance, signed};
 use super::{Ours, Reproduction, Verdict, once};
 use crate::Error;
 use crate::compare::Estimate;
@@ -34,9 +34,9 @@ impl Reproduction {
                 let tasks = if n == 1 { "task" } else { "tasks" };
                 let _ = write!(
                     out,
-                    "Methods rank with tau-b {} over {n} {tasks} (p = {} for that much by chance). ",
+                    "Methods rank with tau-b {} over {n} {tasks} ({} for that much by chance). ",
                     signed(test.value, 2),
-                    probability(test.greater)
+                    chance(test.greater)
                 );
             }
             None => out += "Rankings cannot be compared. ",
@@ -172,7 +172,7 @@ impl Reproduction {
                     some(ours.map(|o| o.estimate.value)),
                     some(interval.map(|i| i.low)),
                     some(interval.map(|i| i.high)),
-                    ours.map_or("", |o| o.metric.name()).to_owned(),
+                    ours.map_or("", |o| o.unit).to_owned(),
                     ours.map_or_else(String::new, |o| o.scores.len().to_string()),
                     ours.map_or_else(String::new, |o| o.failed.to_string()),
                     ours.map_or_else(String::new, joined),
@@ -266,8 +266,8 @@ impl Reproduction {
                 .flatten()
                 .filter_map(|cell| cell.ours.as_ref())
         };
-        if ours().any(|o| o.metric == Metric::Normalised) {
-            notes.push("Our normalised returns are 0 for our random policy and 100 for our expert (SAC on the true reward), not D4RL's.".into());
+        if ours().any(|o| o.unit == Metric::Normalised.name()) {
+            notes.push("Our normalised returns are 0 for our random policy and 100 for our expert (SAC on the true reward), not the paper's: a difference of the paper's size is one of as many of our points.".into());
         }
         if ours().any(Ours::preliminary) {
             notes.push(
@@ -282,7 +282,7 @@ impl Reproduction {
         }
         let mut pairs = self.claims.iter().flat_map(|tested| &tested.pairs);
         if pairs.any(|pair| !pair.counts()) {
-            notes.push("§ On those of the claim's tasks that we have, the paper's own figures do not show it either: this counts neither for nor against it.".into());
+            notes.push("§ On those of the claim's tasks that we have, no figures of the paper's own show it: this counts neither for nor against it.".into());
         }
         let failed: usize = ours().map(|o| o.failed).sum();
         if failed > 0 {

@@ -32,9 +32,7 @@ impl Reproduction {
                 continue;
             };
             let dataset = task.dataset.as_ref().map(|d| format!(" {d}"));
-            let metric = row
-                .iter()
-                .find_map(|cell| Some(cell.ours.as_ref()?.metric.name()));
+            let metric = row.iter().find_map(|cell| Some(cell.ours.as_ref()?.unit));
             let mut ours = vec![
                 Entry::plain(format!(
                     "{id}{} ({})",
@@ -194,6 +192,14 @@ pub(crate) fn signed(x: f64, decimals: usize) -> String {
         decimals,
     )
     .text
+}
+
+/// `p = 0.012`, `p < 0.001`.
+pub(crate) fn chance(p: f64) -> String {
+    match p < 0.001 {
+        true => format!("p {}", probability(p)),
+        false => format!("p = {}", probability(p)),
+    }
 }
 
 pub(super) fn probability(p: f64) -> String {
