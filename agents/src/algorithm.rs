@@ -218,7 +218,7 @@ pub static ALGORITHMS: &[Algorithm] = &[
         "implicit Q-learning on a Markovian reward learned from preferences",
         Reads::Preferences,
         |s| json(&mr::MrConfig::defaults(s)),
-        mr::steps,
+        iql::steps,
     ),
     version_2(offline::<ipl::IplConfig>(
         "ipl",
@@ -267,7 +267,7 @@ pub static ALGORITHMS: &[Algorithm] = &[
         "implicit Q-learning on the reward of a Preference Transformer",
         Reads::Preferences,
         |s| json(&pt::PtConfig::defaults(s)),
-        mr::steps,
+        iql::steps,
     )),
     version_2(offline::<dppo::DppoConfig>(
         "dppo",

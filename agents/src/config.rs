@@ -46,6 +46,8 @@ impl Tier {
 /// What an algorithm may know of a task when it chooses its defaults.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup<'a> {
+    /// The task's id.
+    pub task: &'a str,
     /// The task's family, e.g. `gymnasium` or `metaworld`.
     pub family: &'a str,
     /// Control steps in a full episode.

@@ -166,6 +166,7 @@ fn foreign_states_are_refused() {
 
 /// Where the family and the tier do not matter.
 const ANY: Setup = Setup {
+    task: "any",
     family: "any",
     horizon: 1000,
     tier: Tier::Smoke,
@@ -177,6 +178,7 @@ fn defaults_are_valid_for_every_family_and_tier() {
         for family in ["gymnasium", "metaworld", "dm_control", "no such family"] {
             for &(_, tier) in TIERS {
                 let setup = Setup {
+                    task: "any",
                     family,
                     horizon: 1000,
                     tier,

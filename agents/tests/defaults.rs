@@ -27,6 +27,7 @@ fn full_tier_defaults_are_the_papers() {
     for entry in entries {
         let [id, family] = ["algorithm", "family"].map(|key| entry[key].as_str().unwrap());
         let setup = Setup {
+            task: entry.get("task").and_then(Value::as_str).unwrap_or("any"),
             family,
             horizon: 1000,
             tier: Tier::Full,
@@ -45,6 +46,10 @@ fn full_tier_defaults_are_the_papers() {
                 }
             }
         }
-        assert_eq!(ours, published, "{id} on {family}; {}", entry["source"]);
+        assert_eq!(
+            ours, published,
+            "{id} on {}; {}",
+            setup.task, entry["source"]
+        );
     }
 }

@@ -14,6 +14,7 @@ use prefbench_results::{Error as StoreError, Eval, Run, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::config::RunConfig;
+use crate::pool;
 use crate::progress::{Display, Progress, Report};
 use crate::sweep::record::Record;
 use crate::training::{self, Outcome};
@@ -126,6 +127,7 @@ fn of_sweep(args: &CellArgs, index: usize, stop: &AtomicBool) -> Result<ExitCode
     let (name, began) = (config.prefix(), Instant::now());
     let display = Display::new(1);
     let progress = display.run(&name, config.steps);
+    let mut tries = 0;
     loop {
         let ended = claim(&config, args)
             .and_then(|mut folder| training::run(&config, &mut folder, &progress, stop, None));
@@ -136,6 +138,15 @@ fn of_sweep(args: &CellArgs, index: usize, stop: &AtomicBool) -> Result<ExitCode
             Ended::Held(by) => {
                 display.line(&format!("{name}: left to its holder: {by}"));
                 return Ok(ExitCode::SUCCESS);
+            }
+            Ended::Error {
+                text,
+                passing: true,
+            } if tries < pool::TRIES && !stop.load(Ordering::Relaxed) => {
+                tries += 1;
+                let wait = 1 << tries;
+                display.line(&format!("{name}: {text}; trying again in {wait} s"));
+                std::thread::sleep(Duration::from_secs(wait));
             }
             Ended::Error { text, .. } => anyhow::bail!("{name}: {text}"),
             Ended::With(outcome) => {

@@ -382,6 +382,7 @@ pub fn goal_fields(task: &Task) -> impl Iterator<Item = usize> {
 
 fn setup(task: &Task, tier: Tier) -> Setup<'_> {
     Setup {
+        task: task.id,
         family: task.family,
         horizon: task.spec.horizon as usize,
         tier,

@@ -21,10 +21,13 @@ use crate::config::RunConfig;
 use crate::progress::{Counts, Display, Progress, RunProgress};
 use crate::training::Outcome;
 
+mod pace;
 mod stacks;
 
+use pace::{Paces, Rest, kind};
+
 /// Times that a run is begun again after it died without coming further.
-const TRIES: u32 = 3;
+pub const TRIES: u32 = 3;
 /// How long a run that another process holds is waited for: a child whose parent was killed needs
 /// moments to save itself.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -88,19 +91,15 @@ struct Slots {
     children: Vec<Mutex<Option<Child>>>,
 }
 
-/// Runs whose steps take alike long: of one task and algorithm.
-type Kind = (String, String);
-
 /// What the overall line is made of.
 #[derive(Default)]
 struct State {
     tally: Tally,
     running: usize,
     total: usize,
-    /// Steps made here and the seconds that they took, by task and algorithm.
-    speed: BTreeMap<Kind, (u64, f64)>,
-    /// Steps to be made of the runs at work, by slot and place in it.
-    left: BTreeMap<(usize, usize), (String, String, u64)>,
+    paces: Paces,
+    /// What is left of the runs at work, by slot and place in it.
+    left: BTreeMap<(usize, usize), Rest>,
 }
 
 /// Runs all of `cells`, in their order, and says what became of them.
@@ -315,7 +314,13 @@ impl Pool<'_> {
             let _ = stderr.read_to_string(&mut text);
             text
         });
-        let mut last = vec![(0, Instant::now()); runs.len()];
+        let start = Instant::now();
+        let mut last: Vec<Option<(u64, Instant)>> = vec![None; runs.len()];
+        for (run, config) in runs.iter().enumerate() {
+            lock(&self.state)
+                .left
+                .insert((slot, run), Rest::all(config));
+        }
         for line in BufReader::new(stdout).lines() {
             let Ok(Line { run, message }) =
                 serde_json::from_str(&line.context("cannot read from a process")?)
@@ -326,12 +331,11 @@ impl Pool<'_> {
             match message {
                 Message::Step(report) => {
                     bar.step(&report);
-                    let (at, then) = last[run];
-                    let made = report.step.saturating_sub(at);
+                    let (from, then) = last[run].unzip();
                     // The runs of a stack share its time.
-                    let took = then.elapsed() / runs.len() as u32;
-                    self.count((slot, run), &runs[run], report.step, made, took);
-                    last[run] = (report.step, Instant::now());
+                    let took = then.unwrap_or(start).elapsed() / runs.len() as u32;
+                    self.count((slot, run), &runs[run], from, report.step, took);
+                    last[run] = Some((report.step, Instant::now()));
                 }
                 Message::Evaluated(eval) => bar.evaluated(&eval),
                 Message::Resumed(step) => {
@@ -339,7 +343,9 @@ impl Pool<'_> {
                     if step > cell.reached {
                         (cell.reached, cell.tries) = (step, 0);
                     }
-                    last[run] = (step, Instant::now());
+                    last[run] = Some((step, Instant::now()));
+                    let rest = Rest::after(&runs[run], step);
+                    lock(&self.state).left.insert((slot, run), rest);
                 }
                 Message::Warning(text) => bar.warn(&text),
                 Message::Ended(how) => ended[run] = Some(how),
@@ -374,17 +380,23 @@ impl Pool<'_> {
         command
     }
 
-    /// Notes the pace of a run at step `at` and refreshes the overall line.
-    fn count(&self, place: (usize, usize), run: &RunConfig, at: u64, made: u64, took: Duration) {
-        let key = (run.task.clone(), run.algorithm.clone());
+    /// Notes that a run came from a step, or from its start, to another and refreshes the overall
+    /// line.
+    fn count(
+        &self,
+        place: (usize, usize),
+        run: &RunConfig,
+        from: Option<u64>,
+        to: u64,
+        took: Duration,
+    ) {
         {
             let mut state = lock(&self.state);
-            let speed = state.speed.entry(key.clone()).or_default();
-            speed.0 += made;
-            speed.1 += took.as_secs_f64();
-            state
-                .left
-                .insert(place, (key.0, key.1, run.steps.saturating_sub(at)));
+            match from {
+                Some(from) => state.paces.made(kind(run), to.saturating_sub(from), took),
+                None => state.paces.began(kind(run), took),
+            }
+            state.left.insert(place, Rest::after(run, to));
         }
         self.show();
     }
@@ -395,18 +407,14 @@ impl Pool<'_> {
             return;
         }
         *shown = Instant::now();
-        let waiting: Vec<(String, String, u64)> = lock(&self.queue)
+        let waiting: Vec<Rest> = lock(&self.queue)
             .iter()
             .flat_map(|cell| &cell.runs)
-            .map(|run| (run.task.clone(), run.algorithm.clone(), run.steps))
+            .map(Rest::all)
             .collect();
         let state = lock(&self.state);
-        let seconds: Option<f64> = state
-            .left
-            .values()
-            .chain(&waiting)
-            .map(|(task, algorithm, steps)| Some(*steps as f64 * state.pace(task, algorithm)?))
-            .sum();
+        let rests = state.left.values().chain(&waiting);
+        let seconds: Option<f64> = rests.map(|rest| state.paces.seconds(rest)).sum();
         self.display.overall(&Counts {
             total: state.total,
             finished: state.tally.finished,
@@ -414,23 +422,6 @@ impl Pool<'_> {
             failed: state.tally.failed.len() + state.tally.broken.len(),
             left: seconds.map(|s| Duration::from_secs_f64(s / self.slots.children.len() as f64)),
         });
-    }
-}
-
-impl State {
-    /// Seconds per step of runs like these: of the same task and algorithm, or else of the
-    /// algorithm, or else of all.
-    fn pace(&self, task: &str, algorithm: &str) -> Option<f64> {
-        let likes: [&dyn Fn(&Kind) -> bool; 3] = [
-            &|key| key.0 == task && key.1 == algorithm,
-            &|key| key.1 == algorithm,
-            &|_| true,
-        ];
-        likes.iter().find_map(|like| {
-            let alike = self.speed.iter().filter(|(key, _)| like(key));
-            let (steps, seconds) = alike.fold((0, 0.0), |sum, (_, v)| (sum.0 + v.0, sum.1 + v.1));
-            (steps > 0).then(|| seconds / steps as f64)
-        })
     }
 }
 

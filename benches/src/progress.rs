@@ -106,8 +106,7 @@ impl Display {
             bar,
             short: self.short,
             inner: Mutex::new(Inner {
-                began: Instant::now(),
-                from: 0,
+                since: None,
                 last_line: Instant::now(),
                 eval: String::new(),
             }),
@@ -159,9 +158,8 @@ pub struct RunProgress {
 }
 
 struct Inner {
-    began: Instant,
-    /// Step at which this process took over.
-    from: u64,
+    /// The first step that was seen, and when: what came before it is not the pace.
+    since: Option<(u64, Instant)>,
     last_line: Instant,
     eval: String,
 }
@@ -191,6 +189,10 @@ impl RunProgress {
 impl Progress for RunProgress {
     fn step(&self, r: &Report) {
         let due = self.locked(|i| {
+            if i.since.is_none() {
+                i.since = Some((r.step, Instant::now()));
+                return false;
+            }
             let wait = if self.bar.is_some() {
                 Duration::from_millis(100)
             } else {
@@ -222,8 +224,10 @@ impl Progress for RunProgress {
                 bar.set_message(text);
             }
             None => {
-                let (began, from) = self.locked(|i| (i.began, i.from));
-                let speed = (r.step - from) as f64 / began.elapsed().as_secs_f64();
+                let Some((from, then)) = self.locked(|i| i.since) else {
+                    return;
+                };
+                let speed = (r.step - from) as f64 / then.elapsed().as_secs_f64();
                 let left = (self.steps - r.step) as f64 / speed;
                 self.say(&format!(
                     "step {}/{}  {text}  {speed:.0} steps/s  ETA {left:.0} s",
@@ -243,7 +247,7 @@ impl Progress for RunProgress {
     }
 
     fn resumed(&self, step: u64) {
-        self.locked(|i| i.from = step);
+        self.locked(|i| i.since = Some((step, Instant::now())));
         if let Some(bar) = &self.bar {
             bar.set_position(step);
             bar.reset_eta();

@@ -118,10 +118,13 @@ pub fn carry_out(name: &str, cells: Vec<RunConfig>, out: &Path, how: &How) -> Re
     }
     Store::open(out)?;
     let claim = match Claim::take(out) {
-        Err(StoreError::Locked { holder, .. }) => bail!(
-            "another sweep works in {}{}; wait for it to end, or stop it; the same command goes on from there",
+        Err(StoreError::Locked {
+            holder: Some(holder),
+            ..
+        }) => bail!(
+            "another sweep works in {} ({holder}); {}; the same command goes on from there",
             out.display(),
-            holder.map_or_else(String::new, |holder| format!(" ({holder})"))
+            holder.advice()
         ),
         claim => claim?,
     };

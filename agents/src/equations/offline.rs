@@ -23,6 +23,7 @@ fn fixture() -> Value {
 }
 
 const SETUP: Setup = Setup {
+    task: "any",
     family: "gymnasium",
     horizon: 1000,
     tier: Tier::Full,

@@ -202,6 +202,7 @@ const TINY: TransformerConfig = TransformerConfig {
 };
 
 const FULL: Setup = Setup {
+    task: "any",
     family: "gymnasium",
     horizon: 30,
     tier: Tier::Full,

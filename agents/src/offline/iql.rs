@@ -300,6 +300,7 @@ pub fn steps(setup: &Setup<'_>) -> u64 {
     match setup.tier {
         Tier::Smoke => 10_000,
         Tier::Short => 50_000,
+        Tier::Full if setup.family == "metaworld" => 200_000,
         Tier::Full => 1_000_000,
     }
 }

@@ -75,16 +75,6 @@ pub(super) fn offset(setup: &Setup<'_>) -> f64 {
     }
 }
 
-/// Gradient steps of a run.
-pub fn steps(setup: &Setup<'_>) -> u64 {
-    match setup.tier {
-        Tier::Smoke => 10_000,
-        Tier::Short => 50_000,
-        Tier::Full if setup.family == "metaworld" => 200_000,
-        Tier::Full => 1_000_000,
-    }
-}
-
 impl OfflineConfig for MrConfig {
     fn validate(&self, _: u64) -> Result<(), ConfigError> {
         Checks::run(|c| {

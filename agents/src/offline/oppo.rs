@@ -286,7 +286,7 @@ impl<A: Compute> Oppo<A> {
             (error.square() * mask.clone()).sum() / (count * width as f64)
         };
         let state = mean(s_hat - w.state.clone().reshape([rows, d.obs]), d.obs);
-        // There, the state's term is a mean over padding too, of which there is little.
+        // There, the state's term is a mean over padding too.
         state + mean(a_hat - w.action.clone().reshape([rows, d.act]), d.act)
     }
 

@@ -51,9 +51,12 @@ impl Method for Mrn {
     fn defaults(setup: &Setup<'_>) -> Self {
         Self {
             weight: 0.1,
-            every: match (setup.tier, setup.family) {
-                (Tier::Full, "metaworld") => 5_000,
-                (Tier::Full | Tier::Short, _) => 1_000,
+            every: match (setup.tier, setup.task) {
+                (Tier::Full, "sweep-into") => 10_000,
+                (Tier::Full, task) if task.starts_with("walker-") => 1_000,
+                (Tier::Full, task) if task.starts_with("quadruped-") => 3_000,
+                (Tier::Full, _) => 5_000,
+                (Tier::Short, _) => 1_000,
                 (Tier::Smoke, _) => 250,
             },
         }

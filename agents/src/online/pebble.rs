@@ -151,6 +151,9 @@ impl<M: Method> PebbleConfig<M> {
             reward,
             feedback: match (setup.tier, meta) {
                 (Tier::Full, true) => feedback(10_000, 50, 5_000, 50, 100),
+                (Tier::Full, false) if setup.task.starts_with("quadruped-") => {
+                    feedback(1_000, 100, 30_000, 50, 100)
+                }
                 (Tier::Full, false) => feedback(1_000, 100, 20_000, 50, 100),
                 // Half as many sessions as B-Pref would have, for each goes through all answers so far.
                 (Tier::Short, true) => feedback(5_000, 100, 2_000, 25, 100),

@@ -53,7 +53,14 @@ impl SacConfig {
             },
             family => {
                 let meta = family == "metaworld";
-                let lr = if meta { 3e-4 } else { 5e-4 };
+                // Robots of many joints go slower, in B-Pref's scripts and in QPA's.
+                let slow = ["quadruped-", "humanoid-"];
+                let slow = slow.iter().any(|robot| setup.task.starts_with(robot));
+                let lr = match (meta, slow && setup.tier == Tier::Full) {
+                    (true, _) => 3e-4,
+                    (false, true) => 1e-4,
+                    (false, false) => 5e-4,
+                };
                 Self {
                     hidden: if meta { vec![256; 3] } else { vec![1024; 2] },
                     init: Init::Orthogonal,

@@ -237,6 +237,7 @@ pub fn with(mut settings: Value, changes: &Value) -> Value {
 /// a first session at step 60 and one every 40 steps.
 pub fn small(algorithm: &Algorithm) -> Value {
     let setup = Setup {
+        task: "any",
         family: "metaworld",
         horizon: 30,
         tier: Tier::Smoke,

@@ -301,6 +301,7 @@ fn on_dataset(
     let data = OfflineData::new(t, (0..answers).map(answer).collect()).expect("segments lie in it");
     let algorithm = algorithm::find(id).expect("registered");
     let setup = Setup {
+        task: "any",
         family: "gymnasium",
         horizon: EPISODE,
         tier: Tier::Short,

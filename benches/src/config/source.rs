@@ -125,8 +125,12 @@ impl Facts {
     /// the data can hold.
     pub fn fit(&self, defaults: &mut RunConfig) {
         defaults.horizon = self.about.horizon.or(defaults.horizon);
-        if let (Some(steps), Some(own)) = (defaults.horizon, defaults.agent.get_mut("horizon")) {
-            *own = steps.into();
+        let steps = defaults.horizon.into_iter();
+        for (steps, key) in steps.flat_map(|n| [(n, "horizon"), (n, "trajectory")]) {
+            // A trajectory of 0 steps is an episode.
+            if let Some(own) = defaults.agent.get_mut(key).filter(|own| **own != 0) {
+                *own = steps.into();
+            }
         }
         if let Some(labels) = &mut defaults.labels {
             labels.segment = labels.segment.min(self.usual as u64);

@@ -165,7 +165,7 @@ fn header(path: &Path, line: Option<std::io::Result<String>>) -> Result<Header> 
     let text = line.transpose()?.unwrap_or_default();
     let header: Header = serde_json::from_str(&text).with_context(|| {
         format!(
-            "{}, line 1, is damaged; plan the sweep again",
+            "{0}, line 1, is damaged; move {0} away and plan the sweep again: finished runs count",
             path.display()
         )
     })?;
@@ -178,7 +178,8 @@ fn header(path: &Path, line: Option<std::io::Result<String>>) -> Result<Header> 
 fn cell(path: &Path, line: usize, text: &str) -> Result<RunConfig> {
     serde_json::from_str(text).with_context(|| {
         format!(
-            "{}, line {line}, is damaged; plan the sweep again",
+            "{0}, line {line}, is damaged, or of a prefbench with other settings; move {0} away and plan the sweep \
+             again: finished runs of the same settings count",
             path.display()
         )
     })

@@ -4,6 +4,7 @@
 //! node failed or a time limit was reached. A cell bears that: it is claimed by one process at a time, goes
 //! on from its last checkpoint, and is left alone when it has ended.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -53,22 +54,30 @@ pub fn submit(record: &Record, waiting: &[usize], out: &Path, how: &How) -> Resu
     let script = logs.join("cell.sh");
     fs::write(&script, text(&out, how)?)
         .with_context(|| format!("cannot write {}", script.display()))?;
+    let queued = queued(&record.name, &script);
     // Numbers beyond the largest array are reached by an offset, the script's argument.
     let mut blocks: Vec<(usize, Vec<usize>)> = Vec::new();
-    for &index in waiting {
+    for &index in waiting.iter().filter(|index| !queued.contains(index)) {
         let offset = index / LARGEST_ARRAY * LARGEST_ARRAY;
         match blocks.last_mut() {
             Some((last, indices)) if *last == offset => indices.push(index - offset),
             _ => blocks.push((offset, vec![index - offset])),
         }
     }
+    if blocks.is_empty() {
+        show::out(
+            "All cells that have not ended are with Slurm already; nothing was submitted.\n",
+        )?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let submitted: usize = blocks.iter().map(|(_, indices)| indices.len()).sum();
     // Arrays run side by side, each with its part of what is allowed.
     let most = match how.pace.jobs {
         None => String::new(),
         Some(jobs) if jobs < blocks.len() => bail!(
             "--jobs is {jobs}, but must be at least {}, the number of arrays that {} cells take",
             blocks.len(),
-            waiting.len()
+            submitted
         ),
         Some(jobs) => format!("%{}", jobs / blocks.len()),
     };
@@ -80,28 +89,59 @@ pub fn submit(record: &Record, waiting: &[usize], out: &Path, how: &How) -> Resu
     };
     for (offset, indices) in blocks {
         let mut sbatch = Command::new("sbatch");
-        sbatch.arg(format!("--job-name=prefbench-{}", record.name));
+        sbatch.arg(format!("--job-name={}", job(&record.name, offset)));
         sbatch.arg(format!("--array={}{most}", spell(&indices)));
         sbatch.arg(format!("--output={}", logs.join("%A_%a.log").display()));
         sbatch.args(&options);
-        let submitted = sbatch.arg(&script).arg(offset.to_string()).output();
-        let submitted =
-            submitted.context("cannot run sbatch; is this a machine that submits to Slurm?")?;
-        if !submitted.status.success() {
+        let answer = sbatch.arg(&script).arg(offset.to_string()).output();
+        let answer =
+            answer.context("cannot run sbatch; is this a machine that submits to Slurm?")?;
+        if !answer.status.success() {
             bail!(
                 "sbatch refused: {}",
-                String::from_utf8_lossy(&submitted.stderr).trim()
+                String::from_utf8_lossy(&answer.stderr).trim()
             );
         }
-        show::out(&String::from_utf8_lossy(&submitted.stdout))?;
+        show::out(&String::from_utf8_lossy(&answer.stdout))?;
     }
+    let with_slurm = match queued.len() {
+        0 => String::new(),
+        n => format!(" ({n} more were with Slurm already)"),
+    };
     show::out(&format!(
-        "{} of {} cells submitted; `prefbench status {}` shows how they stand, the same command submits what is left\n",
-        waiting.len(),
+        "{submitted} of {} cells submitted{with_slurm}; `prefbench status {}` shows how they stand, the same command submits what is left\n",
         record.cells.len(),
         out.display()
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The name of the array whose numbers begin at `offset`.
+fn job(sweep: &str, offset: usize) -> String {
+    match offset {
+        0 => format!("prefbench-{sweep}"),
+        _ => format!("prefbench-{sweep}+{offset}"),
+    }
+}
+
+/// The cells that wait or run in arrays of this script; none where Slurm does not say.
+fn queued(sweep: &str, script: &Path) -> BTreeSet<usize> {
+    let mut squeue = Command::new("squeue");
+    // An array's task a line: its number, the job's name, what it runs.
+    squeue.args(["--me", "--array", "--noheader", "--format=%K|%j|%o"]);
+    let said = squeue.output().map(|output| output.stdout);
+    let said = String::from_utf8_lossy(&said.unwrap_or_default()).into_owned();
+    let cell = |line: &str| {
+        let (number, rest) = line.trim().split_once('|')?;
+        let (name, command) = rest.split_once('|')?;
+        let offset = match name.strip_prefix(&job(sweep, 0))? {
+            "" => 0,
+            more => more.strip_prefix('+')?.parse().ok()?,
+        };
+        let ours = command.contains(&*script.to_string_lossy());
+        Some(offset + number.parse::<usize>().ok()?).filter(|_| ours)
+    };
+    said.lines().filter_map(cell).collect()
 }
 
 fn text(out: &Path, how: &How) -> Result<String> {
