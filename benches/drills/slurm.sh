@@ -62,13 +62,19 @@ up
 undisturbed
 
 out="$work/swept"
+submit() {
+  "$prefbench" sweep "$work/drill.toml" --slurm --jobs 2 --out "$out" >"$work/log" 2>&1 ||
+    { cat "$work/log" >&2; exit 1; }
+}
 count=0 submitted=0
 while test "$(ls -d "$out"/*/done.json 2>/dev/null | wc -l)" -lt $cells; do
   if test -z "$(squeue -h 2>/dev/null)" && test -z "$(pids "cell $out")"; then
     ((submitted < 50)) || { echo "the sweep does not come to its end" >&2; exit 1; }
-    "$prefbench" sweep "$work/drill.toml" --slurm --jobs 2 --out "$out" >"$work/log" 2>&1 ||
-      { cat "$work/log" >&2; exit 1; }
+    submit
     submitted=$((submitted + 1))
+    # What waits or runs is not submitted again.
+    ((submitted > 1)) || { submit && grep -q "nothing was submitted" "$work/log"; } ||
+      { cat "$work/log" >&2; exit 1; }
     sleep 2
   fi
   sleep "$((RANDOM % 3)).$((RANDOM % 10))"
