@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     cell, compare, completions, dataset, export, label, list, merge, page, play, reference,
@@ -64,9 +64,21 @@ enum Command {
     Completions(completions::CompletionsArgs),
 }
 
+/// What was typed. A number below 0 is a value like others, so that its flag says what is wrong with it.
+fn parse() -> Cli {
+    let command = Cli::command().mut_subcommands(negative_numbers);
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|e| e.exit())
+}
+
+fn negative_numbers(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|arg| arg.allow_negative_numbers(true))
+        .mut_subcommands(negative_numbers)
+}
+
 /// Parses the arguments and does what they say.
 pub fn main() -> Result<ExitCode> {
-    match Cli::parse().command {
+    match parse().command {
         Command::Run(args) => run::run(&args),
         Command::Sweep(args) => sweep::sweep(&args),
         Command::Suite(args) => suite::suite(&args),

@@ -6,6 +6,7 @@
 use anyhow::{Result, anyhow, bail};
 use prefbench_agents::{Algorithm, Build, Device, Dims, Setup, Tier, algorithm};
 use prefbench_envs::{self as envs, Task};
+use prefbench_oracles::nearest::nearest;
 use prefbench_oracles::{Teacher, TeacherEntry, teacher};
 use prefbench_results::RunKey;
 use serde::{Deserialize, Serialize};
@@ -113,11 +114,16 @@ impl RunConfig {
             Some(other) => bail!("`{key}` is {other}, but must be a name in quotes"),
             None => Ok(None),
         };
-        let task =
-            named("task")?.ok_or_else(|| anyhow!("no task given; `prefbench list` shows them"))?;
+        let lacks = |key: &str, flag: &str| {
+            let typed = given.as_object().into_iter().flat_map(|map| map.keys());
+            let typed = typed.filter(|typed| nearest(typed, [key]).is_some());
+            let typed = typed.map(|typed| format!("; `{typed}` is no key, did you mean `{key}`?"));
+            let typed = typed.collect::<String>();
+            anyhow!("no {key} given{flag}; `prefbench list` shows them{typed}")
+        };
+        let task = named("task")?.ok_or_else(|| lacks("task", ""))?;
         let task = envs::find(&task)?;
-        let algorithm = named("algorithm")?
-            .ok_or_else(|| anyhow!("no algorithm given (--algo); `prefbench list` shows them"))?;
+        let algorithm = named("algorithm")?.ok_or_else(|| lacks("algorithm", " (--algo)"))?;
         let algorithm = algorithm::find(&algorithm)?;
         let tier = match named("tier")? {
             Some(name) => Tier::find(&name)?,

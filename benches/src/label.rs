@@ -146,7 +146,7 @@ pub fn pairs(
     let pool = Pool::recent(t, usize::MAX, &[]);
     let pairs = pool.pairs(segment, queries, &mut Stream::new(seed, "query"))?;
     check_pairs(&pairs, segment)?;
-    let session = session(dataset, segment);
+    let session = session(dataset, segment)?;
     let labels = ask(judge, t, &pairs, &session, &Stream::new(seed, "teacher"), 0)?;
     Ok(pairs.into_iter().zip(labels).collect())
 }
@@ -161,7 +161,7 @@ fn answers(args: &LabelArgs, judge: &dyn Teacher, dataset: &Dataset) -> Result<(
         return Ok((rows.collect(), ledger));
     }
     let t = &dataset.trajectories;
-    let session = &session(dataset, args.segment);
+    let session = &session(dataset, args.segment)?;
     let pool = Pool::recent(t, usize::MAX, &[]);
     let mut query = Stream::new(args.seed, "query");
     let stream = Stream::new(args.seed, "teacher");
@@ -238,14 +238,18 @@ pub fn judge(
 }
 
 /// What a teacher knows of a dataset: all of its episodes are the recent ones.
-pub fn session(dataset: &Dataset, segment: usize) -> Session {
+///
+/// # Errors
+/// If it is of a task that this prefbench does not have, or not of this version: what the teacher holds for
+/// similar or poor depends on the length of its episodes.
+pub fn session(dataset: &Dataset, segment: usize) -> Result<Session> {
     let t = &dataset.trajectories;
-    let horizon = match dataset::task_of(dataset) {
-        Ok(task) => f64::from(task.spec.horizon),
+    let horizon = match dataset.about.task {
+        Some(_) => f64::from(dataset::task_of(dataset)?.spec.horizon),
         // Not one of ours: the mean length stands for it.
-        Err(_) => t.len() as f64 / t.complete().max(1) as f64,
+        None => t.len() as f64 / t.complete().max(1) as f64,
     };
-    Session::recent(t, usize::MAX, horizon, 0, segment)
+    Ok(Session::recent(t, usize::MAX, horizon, 0, segment))
 }
 
 /// The critics of a run of the dataset's task.

@@ -22,7 +22,7 @@ pub struct RunArgs {
     /// Algorithms, e.g. pebble or sac,pebble
     #[arg(long = "algo", value_name = "ALGORITHM", value_delimiter = ',')]
     pub algorithms: Vec<String>,
-    /// Folder of the dataset that offline algorithms learn from; `{task}` stands for the task
+    /// Folder of the dataset that offline algorithms learn from; `{task}` and `{tier}` stand for the run's
     #[arg(long)]
     pub dataset: Option<String>,
     /// Teacher that answers the queries of the algorithms that ask [default: oracle]

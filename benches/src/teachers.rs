@@ -108,7 +108,7 @@ fn asked(args: &TeachersArgs, dataset: &Dataset) -> Result<Vec<(String, Report)>
             );
         }
     }
-    let session = session(dataset, args.segment);
+    let session = session(dataset, args.segment)?;
     let mut query = Stream::new(args.seed, "query");
     let pairs = Pool::recent(t, usize::MAX, &[]).pairs(args.segment, args.queries, &mut query)?;
     check_pairs(&pairs, args.segment)?;
@@ -150,10 +150,10 @@ fn stored(dataset: &Dataset) -> Result<Vec<(String, Report)>> {
         );
     }
     let report = |(name, (segment, judged)): (&str, (u32, Vec<Judged>))| {
-        let spread = session(dataset, segment as usize).return_spread;
-        (name.to_owned(), Report::new(&judged, spread, BINS))
+        let spread = session(dataset, segment as usize)?.return_spread;
+        Ok((name.to_owned(), Report::new(&judged, spread, BINS)))
     };
-    Ok(teachers.into_iter().map(report).collect())
+    teachers.into_iter().map(report).collect()
 }
 
 fn table(reports: &[(String, Report)], count: &str) -> Grid {

@@ -175,8 +175,9 @@ fn a_folder_is_never_overwritten_and_a_killed_writer_leaves_none() {
     let place = tempdir().unwrap();
     let dir = place.path().join("d");
     // What a killed writer leaves is in the way of nobody.
-    fs::create_dir(place.path().join(".d.tmp")).unwrap();
-    fs::write(place.path().join(".d.tmp/steps.parquet"), "half").unwrap();
+    let left = format!(".d.{}.tmp", std::process::id());
+    fs::create_dir(place.path().join(&left)).unwrap();
+    fs::write(place.path().join(left).join("steps.parquet"), "half").unwrap();
     let d = dataset(&[4, 3], 6);
     d.write(&dir).unwrap();
     assert_eq!(Dataset::read(&dir).unwrap(), d);

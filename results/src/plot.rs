@@ -230,7 +230,7 @@ pub(crate) fn colour(style: usize) -> String {
 }
 
 /// The axis of feedback.
-pub(crate) const FEEDBACK: &str = "feedback (preference queries asked)";
+pub(crate) const FEEDBACK: &str = "feedback (preference queries asked; at the last, the run's end)";
 
 /// The axis of a metric, with its unit.
 pub(crate) fn axis(metric: Metric) -> &'static str {

@@ -26,6 +26,7 @@ use std::path::{Component, Path};
 
 use anyhow::{Context, Result, anyhow, bail};
 use prefbench_agents::{Tier, algorithm};
+use prefbench_oracles::nearest::nearest;
 use serde::Deserialize;
 
 use crate::config::{Flags, RunConfig};
@@ -66,9 +67,40 @@ struct Block {
     vary: toml::Table,
 }
 
+/// Keys of a file, beside those of its grid.
+const OF_FILE: [&str; 3] = ["cells", "name", "description"];
+/// Keys of a grid.
+const OF_BLOCK: [&str; 8] = [
+    "tasks",
+    "algorithms",
+    "teachers",
+    "seeds",
+    "tier",
+    "device",
+    "set",
+    "vary",
+];
+
+/// Refuses keys that are none, and names that stand alone where a list of them must.
+fn well_formed(table: &toml::Table, keys: &[&str]) -> Result<()> {
+    for (key, value) in table {
+        if !keys.contains(&&**key) {
+            let meant = nearest(key, keys.iter().copied());
+            let meant = meant.map_or_else(String::new, |k| format!(" (did you mean `{k}`?)"));
+            bail!("`{key}` is no key here{meant}; known: {}", keys.join(", "));
+        }
+        let list = ["tasks", "algorithms", "teachers"].contains(&&**key);
+        if let (true, toml::Value::String(name)) = (list, value) {
+            bail!("`{key}` is {name:?}, but must be a list: {key} = [{name:?}]");
+        }
+    }
+    Ok(())
+}
+
 /// Reads a file's text and resolves every cell.
 pub fn read(text: &str, overrides: &Overrides) -> Result<Grid> {
     let mut file: toml::Table = text.parse().context("it is not valid TOML")?;
+    well_formed(&file, &[&OF_FILE[..], &OF_BLOCK].concat())?;
     let name = file.remove("name").map(toml::Value::try_into).transpose();
     let name: Option<String> = name.context("`name` must be a string")?;
     if let Some(name) = name.as_ref().filter(|name| !is_folder(name)) {
@@ -95,6 +127,7 @@ pub fn read(text: &str, overrides: &Overrides) -> Result<Grid> {
             true => format!("[[cells]] number {number}"),
             false => "the grid".to_owned(),
         };
+        well_formed(&block, &OF_BLOCK).with_context(place)?;
         let block: Block = block.try_into().with_context(place)?;
         block.check(&place())?;
         // Teachers that the file names for all its grids are for those of them that ask one.
@@ -399,7 +432,10 @@ mod tests {
                 "tasks = []\nalgorithms = ['sac']\nseeds = 0",
                 "`tasks` is empty",
             ),
-            ("task = 'reach'", "unknown field `task`"),
+            (
+                "task = 'reach'",
+                "`task` is no key here (did you mean `tasks`?)",
+            ),
             (sac, "`seeds` is missing"),
             (&format!("{sac}seeds = '3..3'"), "3..3"),
             (&format!("{sac}seeds = []"), "`seeds` is []"),

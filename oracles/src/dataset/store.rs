@@ -43,7 +43,7 @@ impl Dataset {
         self.check()
             .map_err(|(field, reason)| DatasetError::new(dir, field, reason))?;
         let beside = beside(dir);
-        let _ = fs::remove_dir_all(&beside); // of a writer that was killed
+        let _ = fs::remove_dir_all(&beside); // of a writer of this number that was killed
         let written = fs::create_dir_all(&beside)
             .map_err(|e| DatasetError::new(&beside, "", e))
             .and_then(|()| {
@@ -196,11 +196,11 @@ fn ending_word(ending: Ending) -> &'static str {
     }
 }
 
-/// The folder that is written in `dir`'s stead until it is complete.
+/// The folder that is written in `dir`'s stead until it is complete: no other process's.
 fn beside(dir: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(dir.file_name().unwrap_or_default());
-    name.push(".tmp");
+    name.push(format!(".{}.tmp", std::process::id()));
     dir.with_file_name(name)
 }
 

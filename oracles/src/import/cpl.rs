@@ -4,7 +4,8 @@
 //! several keys, of which `rl_sum` (N,) is the paper's negated regret; files without it may have
 //! `label`. The official reader's mode "comparison" compares segment i with segment i + ⌊N/2⌋: the
 //! greater score is preferred, and equal scores are equally preferable. So do we; of an odd number
-//! the last segment stays unlabelled.
+//! the last segment stays unlabelled. Where a configuration has a `capacity`, the official reader takes the
+//! first 2·`capacity` segments before it halves, and in its mode "rank" partners are drawn anew for each batch.
 //!
 //! Every segment becomes an episode of its own that ends [`Ending::Cut`]: what followed its last
 //! action is not in the file. The rewards are kept as they are in the file, where CPL's scripts

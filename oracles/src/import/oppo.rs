@@ -102,7 +102,8 @@ pub(super) fn size(
             [rows, width] if rows > 0 && width > 0 => Ok((rows, width)),
             ref shape => Err(format!("of shape {shape:?} instead of (steps, numbers)")),
         },
-        _ => Err("there is no such array".to_owned()),
+        Some(_) => Err("it holds something else where an array is expected".to_owned()),
+        None => Err("there is no such array".to_owned()),
     };
     let rows =
         |key: &str| rows(key).map_err(|r| DatasetError::new(file, format!("{place}{key}"), r));

@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::pickle::Pickle;
-use super::qlearning::Labels;
+use super::qlearning::{Labels, same_env};
 use crate::dataset::{Counting, Dataset, DatasetError};
 use crate::preference::Label;
 
@@ -24,11 +24,13 @@ use crate::preference::Label;
 /// the end of an episode.
 ///
 /// # Errors
-/// If it is not such a folder, or its labels are another dataset's.
+/// If it is not such a folder, or its labels are another dataset's: by the folder's name, or indices that the
+/// dataset has not.
 pub fn read(path: &Path, dataset: &mut Dataset, segment_len: u32) -> Result<usize, DatasetError> {
     // What is typed may be `.`, or a link.
     let folder = fs::canonicalize(path).map_err(|e| DatasetError::new(path, "", e))?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    same_env(&name, path, dataset)?;
     let versioned = name
         .rsplit_once("-v")
         .is_some_and(|(_, v)| v.parse::<u32>().is_ok());

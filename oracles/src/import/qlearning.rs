@@ -120,6 +120,25 @@ impl QLearning {
     }
 }
 
+/// Refuses labels that are, by their name, of another of D4RL's locomotion datasets than the file that was
+/// read, where both names say: indices alone fit any larger dataset. `env` is like `hopper-medium-v2`.
+pub(super) fn same_env(env: &str, labels: &Path, dataset: &Dataset) -> Result<(), DatasetError> {
+    let source = dataset.about.source.strip_prefix("D4RL file ");
+    let file = source.and_then(|file| file.split(".hdf5").next());
+    let file = file.unwrap_or_default().to_lowercase().replace('_', "-");
+    let body = |name: &str| {
+        ["hopper", "walker2d", "halfcheetah"].contains(&name.split('-').next().unwrap_or_default())
+    };
+    if body(env) && body(&file) && env != file {
+        let reason = format!(
+            "these are labels of {env}, but the dataset is from {}; if it holds the same, rename the file that is imported, or the labels",
+            dataset.about.source
+        );
+        return Err(DatasetError::new(labels, "", reason));
+    }
+    Ok(())
+}
+
 /// Labels of pairs of segments, each given by its first transition in the view.
 pub(super) struct Labels<'a> {
     /// The file with the left segments, and theirs.

@@ -124,7 +124,11 @@ fn take(path: &Path, file: &Hdf5<'_>) -> Result<Dataset, DatasetError> {
             action: action_names,
             true_rewards: true,
             source,
-            counting: Counting::Robomimic,
+            // Labels count by the demonstrations' names, which only here follow from their places.
+            counting: match (0..).zip(&demos).all(|(i, (number, _))| i == *number) {
+                true => Counting::Robomimic,
+                false => Counting::None,
+            },
             ..About::default()
         },
         origins: columns.episodes.iter().map(origin).collect(),

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::pickle::Pickle;
 use super::preference_transformer::{bytes, coded_labels, indices};
-use super::qlearning::Labels;
+use super::qlearning::{Labels, same_env};
 use crate::dataset::{Dataset, DatasetError};
 use crate::preference::Label;
 
@@ -37,6 +37,10 @@ pub fn read(path: &Path, dataset: &mut Dataset, segment_len: u32) -> Result<usiz
             return Err(DatasetError::new(&labels, "", reason));
         }
     }
+    let env = set
+        .split_once("_env_")
+        .and_then(|(_, env)| env.split_once("_num_"));
+    same_env(env.map_or("", |(env, _)| env), &labels, dataset)?;
     let len = set
         .rsplit_once("_len_")
         .and_then(|(_, rest)| rest.split('_').next());

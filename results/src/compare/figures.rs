@@ -116,12 +116,14 @@ fn aggregates(c: &Comparison) -> Option<Shown> {
     let panel = |aggregate: &super::Aggregate| {
         let name = aggregate.statistic.name();
         let gap = matches!(aggregate.statistic, Statistic::OptimalityGap { .. });
+        // Four panels leave no room for its name.
+        let name = if gap { "gap" } else { name };
         let title = name[..1].to_uppercase() + &name[1..];
         let dot = |&method: &usize| Some(aggregate.estimates[method].into());
         Panel {
             title,
             x: if gap {
-                "short of 100, less is better"
+                "short of 100"
             } else {
                 "score (0–100)"
             }
@@ -137,7 +139,7 @@ fn aggregates(c: &Comparison) -> Option<Shown> {
         section: Section::Aggregates,
         caption: format!(
             "Scores over {}. Dots: the statistic; bars: {}, resampling runs within each task. \
-             IQM and optimality gap are of {runs}, mean and median of the tasks' means{}.",
+             IQM and (optimality) gap, of which less is better, are of {runs}, mean and median of the tasks' means{}.",
             count(c.scaled.len(), "task"),
             bars(c),
             if c.scaled.len() == 1 {
@@ -259,7 +261,7 @@ fn efficiency(c: &Comparison, groups: &[Group<'_>], options: &CompareOptions) ->
         let (name, x_axis, means) = match x {
             X::Steps => (
                 "efficiency-by-steps",
-                "training done (% of the task's steps)",
+                "training done (% of the longest run's steps)",
                 "100 % is the most steps that any run made on the task; a line ends with its \
                  method's shortest runs.",
             ),

@@ -85,16 +85,18 @@ pub(super) fn line(
     }
 }
 
-/// `label`, shortened at its end where it would be wider than `room`.
+/// `label`, shortened in its middle where it would be wider than `room`: what tells labels apart often stands at
+/// their end.
 pub(super) fn fitted(fonts: &Fonts, label: &str, size: f64, room: f64) -> String {
-    let mut label = label.to_owned();
-    if fonts.width(&label, size, false) > room {
-        while !label.is_empty() && fonts.width(&label, size, false) + size > room {
-            label.pop();
-        }
-        label.push('…');
+    if fonts.width(label, size, false) <= room {
+        return label.to_owned();
     }
-    label
+    let mut kept: Vec<char> = label.chars().collect();
+    while !kept.is_empty() && fonts.width(&String::from_iter(&kept), size, false) + size > room {
+        kept.remove(kept.len() / 2);
+    }
+    kept.insert(kept.len().div_ceil(2), '…');
+    kept.into_iter().collect()
 }
 
 /// Least and greatest value, made an interval of positive length; [0, 1] for no values.

@@ -322,13 +322,22 @@ impl Reproduction {
                 ours.push(Some(dot(estimate)));
             }
         }
+        // One range for both, so that equal lengths are equal differences.
+        let ends = theirs.iter().chain(&ours).flatten().flat_map(|dot| {
+            let interval = dot.interval.map_or([dot.value; 2], |i| [i.low, i.high]);
+            [dot.value, interval[0], interval[1]]
+        });
+        let [low, high] = ends.fold([0.0, 0.0], |[low, high]: [f64; 2], x| {
+            [low.min(x), high.max(x)]
+        });
+        let room = 0.04 * (high - low);
         let panel = |title: &str, dots: Vec<Option<Dot>>| Panel {
             title: title.into(),
             x: "difference, points of 100".into(),
+            range: Some([low - room, high + room]),
             mark: Some(0.0),
             decimals: 1,
             dots,
-            ..Panel::default()
         };
         (!rows.is_empty()).then(|| Forest {
             title: format!("Claims of {}", self.paper.id),
@@ -339,7 +348,10 @@ impl Reproduction {
             ),
             alt: "Differences between methods, as published and ours".into(),
             rows,
-            panels: vec![panel("paper", theirs), panel("ours", ours)],
+            panels: match theirs.iter().any(Option::is_some) {
+                true => vec![panel("paper", theirs), panel("ours", ours)],
+                false => vec![panel("ours; no figures of the paper's were read", ours)],
+            },
         })
     }
 }
