@@ -64,16 +64,21 @@ enum Command {
     Completions(completions::CompletionsArgs),
 }
 
-/// What was typed. A number below 0 is a value like others, so that its flag says what is wrong with it.
-fn parse() -> Cli {
-    let command = Cli::command().mut_subcommands(negative_numbers);
-    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|e| e.exit())
+/// The command line. A number below 0 is a value like others, so that its flag says what is wrong with it.
+fn command() -> clap::Command {
+    fn negative_numbers(command: clap::Command) -> clap::Command {
+        let command = command.mut_args(|arg| match arg.get_action().takes_values() {
+            true => arg.allow_negative_numbers(true),
+            false => arg,
+        });
+        command.mut_subcommands(negative_numbers)
+    }
+    negative_numbers(Cli::command())
 }
 
-fn negative_numbers(command: clap::Command) -> clap::Command {
-    command
-        .mut_args(|arg| arg.allow_negative_numbers(true))
-        .mut_subcommands(negative_numbers)
+/// What was typed.
+fn parse() -> Cli {
+    Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|e| e.exit())
 }
 
 /// Parses the arguments and does what they say.
@@ -109,6 +114,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }
