@@ -12,6 +12,7 @@ mod view;
 
 use std::fs;
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -47,7 +48,7 @@ pub struct PlayArgs {
     pub out: PathBuf,
     /// Stop after this many steps [default: the end of the episode]
     #[arg(long)]
-    pub steps: Option<usize>,
+    pub steps: Option<NonZeroUsize>,
     /// Pictures per second of the film, in real time
     #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=50))]
     pub fps: u16,
@@ -106,7 +107,10 @@ fn one(what: &str, args: &PlayArgs) -> Result<()> {
         }
     };
     let episodes = source.episodes(std::iter::once(args.seed))?;
-    let limit = args.still.or(args.steps).unwrap_or(usize::MAX);
+    let limit = args
+        .still
+        .or(args.steps.map(NonZeroUsize::get))
+        .unwrap_or(usize::MAX);
     for episode in &episodes {
         let recording = Recording::of(episode, limit)?;
         let view = View::of(&recording);

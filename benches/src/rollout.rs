@@ -23,7 +23,7 @@ pub struct RolloutArgs {
     #[arg(long)]
     pub expert: bool,
     /// Episodes to play; of a run, the first of its own evaluation episodes
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub episodes: u64,
     /// The CSV file [default: standard output]
     #[arg(long)]

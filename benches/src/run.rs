@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -55,7 +56,7 @@ pub struct RunArgs {
 pub struct Pace {
     /// Runs side by side [default: the number of cores]
     #[arg(long)]
-    pub jobs: Option<usize>,
+    pub jobs: Option<NonZeroUsize>,
     /// GPUs for the runs on cuda, in turn [default: those of CUDA_VISIBLE_DEVICES, or all]
     #[arg(long, value_delimiter = ',')]
     gpus: Vec<String>,
@@ -70,10 +71,12 @@ pub struct Pace {
 impl Pace {
     /// For runs in the folder `out`.
     pub fn options<'a>(&self, out: &'a Path) -> pool::Options<'a> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let jobs = self
+            .jobs
+            .map_or_else(std::thread::available_parallelism, Ok);
         pool::Options {
             out,
-            jobs: self.jobs.unwrap_or(cores),
+            jobs: jobs.map_or(1, usize::from),
             gpus: match self.gpus.as_slice() {
                 [] => gpus(),
                 given => given.to_vec(),

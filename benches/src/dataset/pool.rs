@@ -4,6 +4,7 @@
 //! found finished) first; all else is `dataset make`. The recipe's hash, over the task, its version and the
 //! agents' configurations, is in the dataset's source and marks it as made.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -147,8 +148,8 @@ pub struct PoolArgs {
     #[arg(long, default_value = "datasets")]
     pub out: PathBuf,
     /// Runs of SAC side by side
-    #[arg(long, default_value_t = 1)]
-    pub jobs: usize,
+    #[arg(long, default_value = "1")]
+    pub jobs: NonZeroUsize,
 }
 
 /// Makes what is not there yet.
@@ -188,7 +189,7 @@ pub fn pool(args: &PoolArgs) -> Result<ExitCode> {
         }
         let options = Options {
             out: &runs,
-            jobs: args.jobs,
+            jobs: args.jobs.get(),
             gpus: Vec::new(),
             retry_failed: false,
             stack: 1,

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -72,7 +73,7 @@ pub fn submit(record: &Record, waiting: &[usize], out: &Path, how: &How) -> Resu
     }
     let submitted: usize = blocks.iter().map(|(_, indices)| indices.len()).sum();
     // Arrays run side by side, each with its part of what is allowed.
-    let most = match how.pace.jobs {
+    let most = match how.pace.jobs.map(NonZeroUsize::get) {
         None => String::new(),
         Some(jobs) if jobs < blocks.len() => bail!(
             "--jobs is {jobs}, but must be at least {}, the number of arrays that {} cells take",
