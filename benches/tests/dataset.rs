@@ -140,8 +140,8 @@ fn a_dataset_is_made_checked_labelled_and_judged() {
     assert!(svg.contains("agreement with the true returns (%)"));
 
     // To Minari and back: the episodes are the same.
-    ok(dir, "dataset export minari d exported");
-    ok(dir, "dataset import minari exported --out back");
+    ok(dir, "dataset export minari d exported-v0");
+    ok(dir, "dataset import minari exported-v0 --out back");
     let info = ok(dir, "dataset info back");
     assert!(
         info.contains("observation 11, action 3, true rewards"),

@@ -10,8 +10,8 @@ use crate::trajectory::Trajectories;
 pub struct Session {
     /// R̄: mean true return of the most recent training episodes.
     pub average_return: f64,
-    /// Standard deviation of the true returns of all segments in those episodes: the unit of noise
-    /// that depends on a difference of returns. 0 where it is unknown.
+    /// Standard deviation of the true returns of all segments in the most recent episodes that hold
+    /// one: the unit of noise that depends on a difference of returns. 0 where it is unknown.
     pub return_spread: f64,
     /// Mean length of those episodes in control steps, shorter than T_ep where some end early. 0 where there is none.
     pub average_length: f64,
@@ -25,8 +25,9 @@ pub struct Session {
 
 impl Session {
     /// A session, with user 0, after the last `window` complete episodes (B-Pref: 10): R̄ is the
-    /// mean of their returns; the spread is that of all windows of `segment_len` steps in them
-    /// (divisor n, so that each possible segment counts alike). These are 0 where there is none.
+    /// mean of their returns. The spread is that of all windows of `segment_len` steps (divisor n, so
+    /// that each possible segment counts alike) in the last `window` of those that are as long: where
+    /// the robot falls sooner now, what is asked about is older. These are 0 where there is none.
     ///
     /// `episode_length` is the task's horizon, as in B-Pref, not the mean length observed. B-Pref's
     /// PEBBLE loop also counts a return of 0 from before the first episode; we do not.
@@ -47,7 +48,11 @@ impl Session {
             .iter()
             .map(|e| e.len as f64)
             .collect();
-        let windows: Vec<f64> = recent
+        let long = |&e: &usize| trajectories.episodes()[e].len >= segment_len;
+        let mut asked: Vec<usize> = (0..complete).rev().filter(long).take(window).collect();
+        asked.reverse();
+        let windows: Vec<f64> = asked
+            .into_iter()
             .flat_map(|e| window_returns(trajectories, e, segment_len))
             .collect();
         Session {
@@ -64,7 +69,7 @@ impl Session {
 /// The true return of every window of `len` steps in episode `e`, by prefix sums.
 fn window_returns(trajectories: &Trajectories, e: usize, len: usize) -> Vec<f64> {
     let episode = trajectories.episodes()[e];
-    if len == 0 || len > episode.len {
+    if len == 0 {
         return Vec::new();
     }
     let rewards = &trajectories.all_rewards()[episode.start..episode.start + episode.len];

@@ -111,7 +111,7 @@ impl Stream {
         out.fill_with(|| self.normal());
     }
 
-    /// Fills `out` with independent numbers uniform in `[low, high)`.
+    /// Fills `out` with independent numbers uniform in `[low, high)`; `high` itself, if only by rounding.
     pub fn fill_uniform(&mut self, out: &mut [f32], low: f32, high: f32) {
         // 24 bits are exact in f32, so the unit number is below 1.
         out.fill_with(|| low + (high - low) * ((self.next_u32() >> 8) as f32 / (1 << 24) as f32));

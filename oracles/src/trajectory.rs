@@ -21,8 +21,8 @@ pub enum Ending {
     Terminated,
     /// By the clock: values bootstrap.
     Truncated,
-    /// The recording stops and does not say what followed: the last observation repeats the one
-    /// before it. Only in imported data; see [`Trajectories::next_known`].
+    /// The recording stops and does not say what followed: the last observation stands for one, and
+    /// repeats the one before it as far as the file allows. Only in imported data; see [`Trajectories::next_known`].
     Cut,
 }
 
@@ -360,8 +360,12 @@ impl TryFrom<Columns> for Trajectories {
         }
         let rows = transitions + c.episodes.len();
         row("rewards", &c.rewards, next)?;
-        row("actions", &c.actions, transitions * c.act_dim)?;
-        row("observations", &c.observations, rows * c.obs_dim)?;
+        row("actions", &c.actions, transitions.saturating_mul(c.act_dim))?;
+        row(
+            "observations",
+            &c.observations,
+            rows.saturating_mul(c.obs_dim),
+        )?;
         Ok(Trajectories { columns: c })
     }
 }

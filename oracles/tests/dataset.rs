@@ -231,7 +231,7 @@ fn what_does_not_fit_is_refused_by_name() {
         table[at.unwrap()..][..8].copy_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0]);
         fs::write(path, table).unwrap();
     };
-    let cases: [(Damage, &str); 10] = [
+    let cases: [(Damage, &str); 11] = [
         (
             Box::new(sorted),
             "/episodes.parquet, episode: the episodes are not 0, 1, 2, ... in their order",
@@ -247,6 +247,10 @@ fn what_does_not_fit_is_refused_by_name() {
         (
             Box::new(json("\"schema\": 1", "\"schema\": 2")),
             "it has schema 2, and this version reads 1",
+        ),
+        (
+            Box::new(json("prefbench-dataset", "another")),
+            "its format is not prefbench-dataset",
         ),
         (
             Box::new(json("\"schema\"", "\"shcema\"")),

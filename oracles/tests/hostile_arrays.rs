@@ -306,6 +306,16 @@ fn values_that_are_no_preferences_are_refused() {
         assert_eq!(error.field, key);
         assert!(error.reason.contains(says), "{error}");
     }
+    let mut values = vec![0.0; 4];
+    values[3] = f64::NAN;
+    let values: Vec<u8> = values.into_iter().flat_map(f64::to_le_bytes).collect();
+    let obs = npy_of("'<f8'", "(2, 2, 1)", &values);
+    let [_, action, sums] = segments(2, 2, 1, "'<f8'", 8);
+    let members: [(&str, &[u8]); 3] = [("obs", &obs), ("action", &action), ("rl_sum", &sums)];
+    let bytes = archive(&members, CompressionMethod::Stored);
+    let error = cpl::parse(&bytes, Path::new(FILE)).unwrap_err();
+    assert_eq!(error.field, "obs");
+    assert_eq!(error.reason, "segment 1, step 1: not finite");
     let [_, action, sums] = segments(2, 1, 1, "'<f8'", 8);
     let images = npy_of("'|u1'", "(2, 1, 3, 2, 2)", &[0; 24]);
     let bytes = scored([&images, &action, &sums], CompressionMethod::Stored);

@@ -85,14 +85,14 @@ impl Victim {
     fn all() -> Vec<Victim> {
         let small = read("robomimic", &sample("robomimic_small.hdf5")).unwrap();
         let dir = tempfile::tempdir().unwrap();
-        (export::find("minari").unwrap().write)(&small, &dir.path().join("made")).unwrap();
+        (export::find("minari").unwrap().write)(&small, &dir.path().join("made-v0")).unwrap();
         vec![
             Victim::sample("d4rl", "d4rl.hdf5"),
             Victim::sample("d4rl", "d4rl_gzip.hdf5"),
             Victim::sample("d4rl", "d4rl_no_timeouts.hdf5"),
             Victim::sample("robomimic", "robomimic_small.hdf5"),
             Victim::sample("robomimic", "robomimic.hdf5"),
-            Victim::folder("written by prefbench", &dir.path().join("made")),
+            Victim::folder("written by prefbench", &dir.path().join("made-v0")),
             Victim::folder("written by minari", &sample("minari")),
         ]
     }
@@ -256,6 +256,9 @@ fn seeds_of_the_fuzzer() {
             let victim = Victim::new(format, "seed", fs::read(&path).unwrap());
             victim.check(&path.display());
         }
+        let victim = Victim::folder("seed", &sample("minari"));
+        fs::copy(&path, &victim.file).unwrap();
+        victim.check(&path.display());
     }
 }
 

@@ -209,8 +209,8 @@ fn an_exported_dataset_reads_back_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let write = export::find("minari").unwrap().write;
     let mut dataset = dataset();
-    write(&dataset, &dir.path().join("made")).unwrap();
-    assert_eq!(read("minari", &dir.path().join("made")).unwrap(), dataset);
+    write(&dataset, &dir.path().join("made-v0")).unwrap();
+    assert_eq!(read("minari", &dir.path().join("made-v0")).unwrap(), dataset);
 
     // Answers have no place; that is said.
     let segment = Segment {
@@ -229,8 +229,8 @@ fn an_exported_dataset_reads_back_the_same() {
         returns: None,
         query: None,
     });
-    write(&dataset, &dir.path().join("labelled")).unwrap();
-    let metadata = fs::read_to_string(dir.path().join("labelled/data/metadata.json")).unwrap();
+    write(&dataset, &dir.path().join("labelled-v0")).unwrap();
+    let metadata = fs::read_to_string(dir.path().join("labelled-v0/data/metadata.json")).unwrap();
     assert!(
         metadata.contains("1 answers about preferences are not included"),
         "{metadata}"
@@ -241,10 +241,9 @@ fn an_exported_dataset_reads_back_the_same() {
     );
 
     // Other people's datasets too, and with more episodes than a small group holds.
-    for name in ["d4rl_gzip.hdf5", "robomimic.hdf5"] {
-        let format = name.split(['_', '.']).next().unwrap();
+    for (format, name) in [("d4rl", "d4rl_gzip.hdf5"), ("robomimic", "robomimic.hdf5")] {
         let dataset = read(format, &sample(name)).unwrap();
-        let folder = dir.path().join(name);
+        let folder = dir.path().join(format!("{format}-v1"));
         write(&dataset, &folder).unwrap();
         assert_eq!(read("minari", &folder).unwrap(), dataset, "{name}");
     }
@@ -254,7 +253,10 @@ fn an_exported_dataset_reads_back_the_same() {
 fn an_export_is_complete_or_not_there() {
     let dir = tempfile::tempdir().unwrap();
     let write = export::find("minari").unwrap().write;
-    let folder = dir.path().join("made");
+    // Minari would not find it, nor, with it in its root, list any other.
+    let error = write(&dataset(), &dir.path().join("made by me")).unwrap_err();
+    assert!(error.to_string().contains("as made-by-me-v0"), "{error}");
+    let folder = dir.path().join("made-v0");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("mine"), "").unwrap();
     let error = write(&dataset(), &folder).unwrap_err();
@@ -271,7 +273,7 @@ fn an_export_is_complete_or_not_there() {
         .unwrap()
         .map(|e| e.unwrap().file_name())
         .collect();
-    assert_eq!(left, ["made"]);
+    assert_eq!(left, ["made-v0"]);
 }
 
 const MINARI: &str = "

@@ -299,6 +299,16 @@ fn a_session_averages_the_last_complete_episodes() {
     assert_eq!((few.average_length, none.average_length), (2.0, 0.0));
 }
 
+/// Episodes too short for a segment are not asked about, and those that are keep their unit of noise.
+#[test]
+fn the_spread_is_that_of_episodes_that_hold_a_segment() {
+    let long = (1..=12).map(|e| vec![e as f32; 2]);
+    let (store, _) = store(long.chain((0..10).map(|_| vec![1e6])));
+    let session = Session::recent(&store, 10, 2.0, 0, 2);
+    assert_eq!(session.return_spread, 33f64.sqrt());
+    assert_eq!((session.average_return, session.average_length), (1e6, 1.0));
+}
+
 fn rewards() -> impl Strategy<Value = Vec<f32>> {
     prop::collection::vec(-10.0f32..10.0, 8)
 }

@@ -211,6 +211,11 @@ fn read_about(dir: &Path) -> Result<About, DatasetError> {
         .map_err(|e| fail(format!("{e}; is this the folder of a dataset?")))?;
     let mut value: Value =
         serde_json::from_str(&text).map_err(|e| fail(format!("not JSON: {e}")))?;
+    if value.get("format").and_then(Value::as_str) != Some(FORMAT) {
+        return Err(fail(format!(
+            "its format is not {FORMAT}: not a prefbench dataset"
+        )));
+    }
     match value.get("schema").and_then(Value::as_u64) {
         Some(schema) if schema == u64::from(SCHEMA) => {}
         Some(schema) => {

@@ -27,14 +27,14 @@ const MINARI_VERSION: &str = "0.5.0";
 
 /// Writes `dataset` to the folder `folder`, which must not exist or be empty.
 ///
-/// The dataset's id is the folder's name, with `-v0` if it ends in no version. For
-/// `minari.load_dataset` the folder must lie under Minari's root, by default
-/// `~/.minari/datasets`. Everything is written to a hidden folder beside it first, so what is there
+/// The dataset's id is the folder's name, by which Minari finds it: letters, digits, `-` and `_`, and
+/// a version, as `hopper-v0`. For `minari.load_dataset` the folder must lie under Minari's root, by
+/// default `~/.minari/datasets`. Everything is written to a hidden folder beside it first, so what is there
 /// under the right name is complete. Takes memory for about two copies of the data.
 ///
 /// # Errors
 /// [`DatasetError`] if there is no complete episode, if the last one is still running, if the
-/// folder exists, or if it cannot be written.
+/// folder's name is no id or the folder exists, or if it cannot be written.
 pub fn write(dataset: &Dataset, folder: &Path) -> Result<(), DatasetError> {
     let wrong = |reason: &dyn std::fmt::Display| DatasetError::new(folder, "", reason);
     let trajectories = &dataset.trajectories;
@@ -48,12 +48,18 @@ pub fn write(dataset: &Dataset, folder: &Path) -> Result<(), DatasetError> {
             &"the folder needs a name, which becomes the dataset's id",
         ));
     };
+    if name != id(name) {
+        return Err(wrong(&format!(
+            "Minari finds a dataset by its folder's name, which needs a version, as {}",
+            id(name)
+        )));
+    }
     let occupied = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
     if occupied || folder.is_file() {
         return Err(wrong(&"exists already: remove it, or choose another name"));
     }
     let partial = folder.with_file_name(format!(".{name}.partial-{}", std::process::id()));
-    let written = fill(dataset, &id(name), &partial).and_then(|()| {
+    let written = fill(dataset, name, &partial).and_then(|()| {
         if folder.is_dir() {
             fs::remove_dir(folder).map_err(|e| wrong(&e))?;
         }
@@ -66,7 +72,7 @@ pub fn write(dataset: &Dataset, folder: &Path) -> Result<(), DatasetError> {
     written
 }
 
-/// The dataset's id: Minari allows letters, digits, `-` and `_`, and wants a version.
+/// The name nearest to `name` that Minari takes for an id.
 fn id(name: &str) -> String {
     let keep = |c: char| {
         if c.is_alphanumeric() || c == '-' || c == '_' {

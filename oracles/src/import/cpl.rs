@@ -24,7 +24,7 @@ use super::npz::Npz;
 use crate::dataset::{About, Answer, Dataset, DatasetError, Origin};
 use crate::preference::{Label, Pair};
 use crate::segment::Segment;
-use crate::trajectory::{Columns, Ending, Episode, Trajectories, TrajectoryError};
+use crate::trajectory::{Columns, Ending, Episode, Trajectories};
 
 /// Reads the file at `path`.
 ///
@@ -106,8 +106,13 @@ pub(super) fn segments<R: Read + Seek>(
         let reason = format!("of shape {shape:?} is not an array of segments (N, steps, numbers)");
         return Err(npz.error(&action, reason));
     };
-    if [count, len, obs_dim, act_dim].contains(&0) {
-        return Err(npz.error(&first, "there is nothing in it"));
+    for (name, empty) in [
+        (&first, [count, len, obs_dim].contains(&0)),
+        (&action, act_dim == 0),
+    ] {
+        if empty {
+            return Err(npz.error(name, "there is nothing in it"));
+        }
     }
 
     let episodes = count.saturating_mul(suffixes.len());
@@ -180,13 +185,8 @@ pub(super) fn segments<R: Read + Seek>(
         ending: Some(Ending::Cut),
     }));
     let file = npz.file();
-    let trajectories = Trajectories::try_from(columns).map_err(|error| {
-        let field = match &error {
-            TrajectoryError::NotFinite { column, .. } => *column,
-            _ => "",
-        };
-        DatasetError::new(file, field, error)
-    })?;
+    let trajectories =
+        Trajectories::try_from(columns).map_err(|error| DatasetError::new(file, "", error))?;
     Ok(Segments {
         trajectories,
         trimmed,
@@ -222,7 +222,7 @@ fn any_fortran<R: Read + Seek>(npz: &mut Npz<R>, suffixes: &[&str]) -> Result<bo
     Ok(false)
 }
 
-/// Appends array `name` to a column; with `repeat`, the last row of each segment twice.
+/// Appends array `name`, of finite numbers, to a column; with `repeat`, the last row of each segment twice.
 fn extend<R: Read + Seek>(
     npz: &mut Npz<R>,
     name: &str,
@@ -230,14 +230,22 @@ fn extend<R: Read + Seek>(
     repeat: bool,
     column: &mut Vec<f32>,
 ) -> Result<(), DatasetError> {
+    let file = npz.file().to_owned();
     let mut stream = expect(npz, name, shape)?;
-    let (width, numbers) = (shape.last().copied().unwrap_or(1), shape.iter().product());
-    if !repeat {
-        return stream.next(numbers, column);
-    }
-    for _ in 0..shape[0] {
-        stream.next(numbers / shape[0], column)?;
-        column.extend_from_within(column.len() - width..);
+    let (width, numbers) = (
+        shape.last().copied().unwrap_or(1),
+        shape[1..].iter().product(),
+    );
+    for segment in 0..shape[0] {
+        let start = column.len();
+        stream.next(numbers, column)?;
+        if let Some(i) = column[start..].iter().position(|v| !v.is_finite()) {
+            let reason = format!("segment {segment}, step {}: not finite", i / width);
+            return Err(DatasetError::new(&file, name, reason));
+        }
+        if repeat {
+            column.extend_from_within(column.len() - width..);
+        }
     }
     Ok(())
 }

@@ -147,7 +147,7 @@ fn take(
     for e in 0..episodes {
         let group = episode(&root, e)?;
         let rows = group.array("rewards")?.rows();
-        if columns.rewards.len() as u64 + rows > steps {
+        if rows > steps - columns.rewards.len() as u64 {
             let reason = format!("{steps} are announced, but there are more");
             return Err(DatasetError::new(metadata, "total_steps", reason));
         }

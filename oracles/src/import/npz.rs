@@ -138,7 +138,11 @@ impl<R: Read + Seek> Npz<R> {
             )));
         }
         let (header, start) = Header::read(&mut source).map_err(wrong)?;
-        if header.bytes().map(|b| b as u64 + start as u64) != Some(size) {
+        if header
+            .bytes()
+            .and_then(|b| (b as u64).checked_add(start as u64))
+            != Some(size)
+        {
             return Err(wrong(format!(
                 "an array of shape {:?} of {}-byte values does not fit the {size} bytes of the \
                  archive",

@@ -54,7 +54,8 @@ pub fn parse(bytes: &[u8], file: &Path) -> Result<Dataset, DatasetError> {
     for (i, &trajectory) in list.iter().enumerate() {
         let place = format!("trajectory {i}, ");
         let t = arrays(&pickle, trajectory, file, &place, "terminals")?;
-        let refused = |error: TrajectoryError| DatasetError::new(file, place.as_str(), error);
+        let refused =
+            |error: TrajectoryError| DatasetError::new(file, format!("trajectory {i}"), error);
         let row = |i: usize| &t.observations[i * t.obs_dim..(i + 1) * t.obs_dim];
         trajectories.begin(row(0)).map_err(refused)?;
         for step in 0..t.rewards.len() {
@@ -100,6 +101,7 @@ pub(super) fn size(
     let rows = |key: &str| match pickle.get(dict, key).map(|v| pickle.view(v)) {
         Some(View::Array(array)) => match *array.shape() {
             [rows, width] if rows > 0 && width > 0 => Ok((rows, width)),
+            [0, _] => Err("it has no step".to_owned()),
             ref shape => Err(format!("of shape {shape:?} instead of (steps, numbers)")),
         },
         Some(_) => Err("it holds something else where an array is expected".to_owned()),
@@ -111,7 +113,8 @@ pub(super) fn size(
     Ok((steps, obs_dim, act_dim))
 }
 
-/// Reads a dict of arrays. Each has to have as many rows; `dones` and the next observations may be missing.
+/// Reads a dict of arrays of finite numbers. Each has to have as many rows; `dones` and the next observations may be
+/// missing.
 pub(super) fn arrays(
     pickle: &Pickle<'_>,
     dict: Value,
@@ -131,12 +134,16 @@ pub(super) fn arrays(
             )));
         };
         let shape = array.shape();
-        if shape == [steps, width] || (width == 1 && shape == [steps]) {
-            return Ok(array.to_vec::<f32>());
+        if shape != [steps, width] && !(width == 1 && shape == [steps]) {
+            return Err(wrong(format!(
+                "of shape {shape:?}, where {steps} rows of {width} fit the others"
+            )));
         }
-        Err(wrong(format!(
-            "of shape {shape:?}, where {steps} rows of {width} fit the others"
-        )))
+        let numbers = array.to_vec::<f32>();
+        match numbers.iter().position(|v| !v.is_finite()) {
+            Some(i) => Err(wrong(format!("step {}: not finite", i / width))),
+            None => Ok(numbers),
+        }
     };
     let optional = |key: &str, width: usize| {
         let there = pickle.get(dict, key).is_some();

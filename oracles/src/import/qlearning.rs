@@ -186,10 +186,12 @@ impl Labels<'_> {
         let mut answers = Vec::with_capacity(self.labels.len());
         let teacher: Arc<str> = self.teacher.into();
         for (i, &label) in self.labels.iter().enumerate() {
-            let (Some(&left), Some(&right)) = (self.left.1.get(i), self.right.1.get(i)) else {
-                let reason = format!("there is no index for label {i}");
-                return Err(DatasetError::new(self.left.0, "", reason));
+            let index = |(file, starts): &(&Path, Vec<i64>)| {
+                starts.get(i).copied().ok_or_else(|| {
+                    DatasetError::new(*file, "", format!("there is no index for label {i}"))
+                })
             };
+            let (left, right) = (index(&self.left)?, index(&self.right)?);
             let side = |file: &Path, start: i64| {
                 let inside = usize::try_from(start)
                     .ok()
