@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use prefbench_agents::Tier;
 use prefbench_results::compare::{CompareOptions, Comparison};
@@ -42,11 +42,7 @@ pub struct CompareArgs {
 pub fn compare(args: &CompareArgs) -> Result<ExitCode> {
     let (finished, unfinished) = all(&args.runs)?;
     if finished.is_empty() && unfinished.is_empty() {
-        let folders: Vec<_> = args.runs.iter().map(|r| r.display().to_string()).collect();
-        bail!(
-            "no runs in {}; give the folders that hold them",
-            folders.join(", ")
-        );
+        return Err(show::no_runs(&args.runs));
     }
     let options = CompareOptions {
         tier: args.tier.map(|tier| tier.name().to_owned()),

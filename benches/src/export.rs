@@ -4,11 +4,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use prefbench_results::{Why, tensorboard};
 
-use crate::show::scan;
+use crate::show::{self, scan};
 
 /// Arguments of `prefbench export`.
 #[derive(Args)]
@@ -45,10 +45,7 @@ pub fn export(args: &ExportArgs) -> Result<ExitCode> {
 fn to_tensorboard(args: &TensorboardArgs) -> Result<ExitCode> {
     let (finished, unfinished) = scan(&args.runs)?;
     if finished.is_empty() && unfinished.is_empty() {
-        bail!(
-            "{} holds no runs; give the folder that holds them",
-            args.runs.display()
-        );
+        return Err(show::no_runs(std::slice::from_ref(&args.runs)));
     }
     let mut failed = 0;
     let mut fail = |dir: &Path, why: &dyn std::fmt::Display| {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 
 use crate::show;
@@ -25,11 +25,7 @@ pub fn merge(args: &MergeArgs) -> Result<ExitCode> {
     let merged = prefbench_results::merge(&args.from, &args.into)?;
     let (copied, replaced) = (merged.copied.len(), merged.replaced.len());
     if copied + replaced + merged.kept + merged.conflicts.len() == 0 {
-        let from: Vec<_> = args.from.iter().map(|f| f.display().to_string()).collect();
-        bail!(
-            "no runs in {}; give the folders that hold them",
-            from.join(", ")
-        );
+        return Err(show::no_runs(&args.from));
     }
     show::out(&format!(
         "{copied} runs copied, {replaced} replaced by a copy that came further, {} were there; now in {}\n",

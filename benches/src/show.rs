@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use prefbench_results::plot::{Figure, PlotOptions, X, learning_curves};
 use prefbench_results::reference;
@@ -41,6 +41,9 @@ pub struct PlotArgs {
     /// The horizontal axis
     #[arg(long, value_enum, default_value = "steps")]
     pub by: AxisArg,
+    /// A thin line for each seed too
+    #[arg(long)]
+    pub seeds: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -66,14 +69,21 @@ pub enum AxisArg {
     Feedback,
 }
 
+/// What a command says that found no run in `folders`.
+pub fn no_runs(folders: &[PathBuf]) -> anyhow::Error {
+    let holds = if folders.len() == 1 { "holds" } else { "hold" };
+    let folders: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
+    anyhow!(
+        "{} {holds} no runs; give the folder that holds them",
+        folders.join(", ")
+    )
+}
+
 /// Prints the table of a folder of runs.
 pub fn table(args: &TableArgs) -> Result<ExitCode> {
     let (finished, unfinished) = scan(&args.runs)?;
     if finished.is_empty() && unfinished.is_empty() {
-        bail!(
-            "{} holds no runs; give the folder that holds them",
-            args.runs.display()
-        );
+        return Err(no_runs(std::slice::from_ref(&args.runs)));
     }
     let options = TableOptions {
         metrics: args.metric.map(|m| vec![metric(m)]),
@@ -100,12 +110,16 @@ pub fn plot(args: &PlotArgs) -> Result<ExitCode> {
         Some(m) => vec![metric(m)],
         None => vec![Metric::Return, Metric::Success],
     };
-    let x = match args.by {
-        AxisArg::Steps => X::Steps,
-        AxisArg::Feedback => X::Feedback,
+    let options = PlotOptions {
+        x: match args.by {
+            AxisArg::Steps => X::Steps,
+            AxisArg::Feedback => X::Feedback,
+        },
+        seeds: args.seeds,
+        ..PlotOptions::default()
     };
     let out = args.out.clone().unwrap_or_else(|| args.runs.join("plots"));
-    if draw(&finished, &metrics, x, &out)? == 0 {
+    if draw(&finished, &metrics, &options, &out)? == 0 {
         let names: Vec<&str> = metrics.iter().map(|metric| metric.name()).collect();
         bail!(
             "there is nothing to draw: no finished run in {} has a score ({})",
@@ -126,7 +140,7 @@ pub fn summary(runs: &Path) -> Result<()> {
     draw(
         &finished,
         &[Metric::Return, Metric::Success],
-        X::Steps,
+        &PlotOptions::default(),
         &runs.join("plots"),
     )?;
     Ok(())
@@ -154,13 +168,17 @@ fn with_reference(finished: &[FinishedRun]) -> Vec<FinishedRun> {
 }
 
 /// How many figures were drawn.
-fn draw(finished: &[FinishedRun], metrics: &[Metric], x: X, out: &Path) -> Result<usize> {
+fn draw(
+    finished: &[FinishedRun],
+    metrics: &[Metric],
+    options: &PlotOptions,
+    out: &Path,
+) -> Result<usize> {
     let mut drawn = 0;
     for &metric in metrics {
         let options = PlotOptions {
-            x,
             metric,
-            ..PlotOptions::default()
+            ..options.clone()
         };
         let runs = match metric {
             Metric::Return => finished.to_vec(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use prefbench_results::table::Grid;
 use prefbench_results::{Progress, Standing, Store};
@@ -28,10 +28,7 @@ pub fn status(args: &StatusArgs) -> Result<ExitCode> {
     let found = Store::progress(&args.runs)?;
     let record = Record::read(&args.runs)?;
     if found.is_empty() && record.is_none() {
-        bail!(
-            "{} holds no runs; give the folder that holds them",
-            args.runs.display()
-        );
+        return Err(show::no_runs(std::slice::from_ref(&args.runs)));
     }
     let mut runs: BTreeMap<String, Option<Progress>> = BTreeMap::new();
     let mut steps: BTreeMap<String, u64> = BTreeMap::new();

@@ -111,7 +111,7 @@ pub fn suite(args: &SuiteArgs) -> Result<ExitCode> {
 
 impl Suite {
     fn cells(&self, how: &How) -> Result<Vec<crate::config::RunConfig>> {
-        let grid = sweep::read(self.grid, &how.overrides());
+        let grid = sweep::read(self.grid, &how.overrides);
         let made = || match self.datasets {
             [] => format!("suite {}", self.id),
             recipes => format!(

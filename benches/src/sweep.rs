@@ -10,14 +10,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use prefbench_agents::{Device, Tier};
+use prefbench_agents::Device;
 use prefbench_results::{Claim, Error as StoreError, Status, Store};
 
 pub use grid::{Overrides, read};
 use record::Record;
 
 use crate::config::RunConfig;
-use crate::run::{self, Pace, Seeds};
+use crate::run::{self, Pace};
 use crate::{compare, pool, show};
 
 /// `prefbench sweep --help`.
@@ -59,18 +59,8 @@ pub struct How {
     /// Folder of runs [default: runs/NAME, by the sweep's name]
     #[arg(long)]
     pub out: Option<PathBuf>,
-    /// Instead of the grid's tiers
-    #[arg(long, value_parser = Tier::find)]
-    pub tier: Option<Tier>,
-    /// Instead of the grid's seeds
-    #[arg(long = "seed", value_name = "SEEDS", value_parser = run::parse_seeds)]
-    pub seeds: Option<Seeds>,
-    /// Instead of the grid's devices
-    #[arg(long)]
-    pub device: Option<String>,
-    /// Override one setting in every cell (repeatable)
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
+    #[command(flatten)]
+    pub overrides: Overrides,
     /// Keep cells in the folder's sweep that this grid does not have
     #[arg(long)]
     pub add: bool,
@@ -91,24 +81,12 @@ pub fn sweep(args: &SweepArgs) -> Result<ExitCode> {
     let place = || format!("{}", args.file.display());
     let text = fs::read_to_string(&args.file)
         .with_context(|| format!("cannot read the sweep {}", args.file.display()))?;
-    let grid = read(&text, &args.how.overrides()).with_context(place)?;
+    let grid = read(&text, &args.how.overrides).with_context(place)?;
     let stem = args.file.file_stem().unwrap_or_default().to_string_lossy();
     let name = grid.name.clone().unwrap_or_else(|| stem.into_owned());
     let out = args.how.out.clone();
     let out = out.unwrap_or_else(|| Path::new("runs").join(&name));
     carry_out(&name, grid.cells, &out, &args.how)
-}
-
-impl How {
-    /// What the command line says about the grid.
-    pub fn overrides(&self) -> Overrides {
-        Overrides {
-            tier: self.tier,
-            seeds: self.seeds.clone(),
-            device: self.device.clone(),
-            set: self.set.clone(),
-        }
-    }
 }
 
 /// Plans `cells` in the folder `out`, and runs there what has not ended.

@@ -210,7 +210,10 @@ fn an_exported_dataset_reads_back_the_same() {
     let write = export::find("minari").unwrap().write;
     let mut dataset = dataset();
     write(&dataset, &dir.path().join("made-v0")).unwrap();
-    assert_eq!(read("minari", &dir.path().join("made-v0")).unwrap(), dataset);
+    assert_eq!(
+        read("minari", &dir.path().join("made-v0")).unwrap(),
+        dataset
+    );
 
     // Answers have no place; that is said.
     let segment = Segment {

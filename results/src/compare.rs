@@ -33,7 +33,7 @@ pub use scores::{Cell, Score, TaskScores};
 
 use crate::group::{Group, differing, settings};
 use crate::reference::{self, Reference};
-use crate::stats::{Bootstrap, Interval, Permutations, Statistic, improvement};
+use crate::stats::{Bootstrap, Estimate, Interval, Permutations, Statistic, improvement};
 use crate::table::Metric;
 use crate::table::text::clean;
 use crate::{Error, FinishedRun, Unfinished};
@@ -65,8 +65,6 @@ pub struct CompareOptions {
     pub permutations: Permutations,
     /// What returns are normalised by; the committed references unless told otherwise.
     pub references: Vec<Reference>,
-    /// What steps are, for axes; "environment steps" unless told otherwise.
-    pub steps_are: String,
 }
 
 impl Default for CompareOptions {
@@ -92,7 +90,6 @@ impl Default for CompareOptions {
                 ..Permutations::default()
             },
             references: reference::committed().to_vec(),
-            steps_are: "environment steps".into(),
         }
     }
 }
@@ -109,15 +106,6 @@ pub struct Method {
     pub teacher: Option<String>,
     /// Settings that tell it from its namesakes; empty if it has none.
     pub variant: String,
-}
-
-/// A figure and how sure it is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Estimate {
-    /// The figure.
-    pub value: f64,
-    /// Its bootstrap interval; `None` where a task has a single run.
-    pub interval: Option<Interval>,
 }
 
 /// A value for each ordered pair of methods, where there is one.

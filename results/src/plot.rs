@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use scene::escaped;
 
-pub use forest::{Dot, Forest, Panel, Row};
+pub use forest::{Forest, Panel, Row};
 
 use crate::group::{Group, group};
 use crate::reference::{self, Reference};
@@ -41,8 +41,6 @@ pub enum X {
 pub struct PlotOptions {
     /// The horizontal axis.
     pub x: X,
-    /// What the steps are, for the axis; "environment steps" unless told otherwise.
-    pub steps_are: String,
     /// The vertical axis.
     pub metric: Metric,
     /// The line drawn, over seeds.
@@ -59,7 +57,6 @@ impl Default for PlotOptions {
     fn default() -> Self {
         Self {
             x: X::Steps,
-            steps_are: "environment steps".into(),
             metric: Metric::Return,
             statistic: Statistic::Mean,
             bootstrap: Bootstrap {
@@ -190,7 +187,7 @@ pub(crate) fn learning_chart(
     let offline = runs.all(|run| run.info.config.get("dataset").is_some());
     let (by, x) = match options.x {
         X::Steps if offline => ("steps", "gradient steps"),
-        X::Steps => ("steps", &*options.steps_are),
+        X::Steps => ("steps", "environment steps"),
         X::Feedback => ("feedback", FEEDBACK),
     };
     let lines = groups.iter().map(|group| {

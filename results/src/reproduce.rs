@@ -28,11 +28,12 @@ use serde_json::Value;
 pub use claims::{Pair, Tested, Verdict};
 pub(crate) use sheets::{chance, signed};
 
-use crate::compare::Estimate;
 use crate::group::{Group, OF_PROBLEM, group, of_problem, settings};
 use crate::paper::{Method, Paper, Scale, Task};
 use crate::reference::{self, Reference};
-use crate::stats::{Bootstrap, PermutationTest, Permutations, Statistic, kendall_tau_b, mean};
+use crate::stats::{
+    Bootstrap, Estimate, PermutationTest, Permutations, Statistic, kendall_tau_b, mean,
+};
 use crate::table::Metric;
 use crate::table::text::clean;
 use crate::{FinishedRun, Unfinished};

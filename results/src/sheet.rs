@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::compare::Estimate;
 use crate::plot::escaped;
+use crate::stats::Estimate;
 use crate::table::Grid;
 
 /// A table: words first, then figures.
@@ -37,20 +37,9 @@ impl Entry {
         let Some(estimate) = estimate else {
             return Self::plain("–");
         };
-        let number = |x: f64| {
-            let text = format!("{x:.decimals$}");
-            // A minus sign before nothing but zeros says nothing.
-            match text.strip_prefix('-') {
-                Some(digits) if digits.chars().all(|c| "0.".contains(c)) => digits.to_owned(),
-                Some(digits) => format!("−{digits}"),
-                None => text,
-            }
-        };
-        let aside = estimate.interval.map_or_else(String::new, |i| {
-            format!("[{}, {}]", number(i.low), number(i.high))
-        });
+        let [text, aside] = estimate.spelled(decimals);
         Self {
-            text: number(estimate.value),
+            text,
             aside,
             strong: false,
         }

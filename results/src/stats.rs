@@ -26,7 +26,7 @@ mod permutation;
 mod significance;
 mod statistic;
 
-pub use bootstrap::{Bootstrap, Interval};
+pub use bootstrap::{Bootstrap, Estimate, Interval};
 pub use improvement::{improvement, probability_of_improvement};
 pub use kendall::kendall_tau_b;
 pub use permutation::{PermutationTest, Permutations};

@@ -105,12 +105,6 @@ impl Store {
         })
     }
 
-    /// The folder that holds the runs.
-    #[must_use]
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// Where the run of `config` lives: `<root>/<name_prefix>-<first 16 digits of its key>`.
     #[must_use]
     pub fn dir_of(&self, name_prefix: &str, config: &Value) -> PathBuf {

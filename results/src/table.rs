@@ -29,6 +29,16 @@ pub enum Metric {
 }
 
 impl Metric {
+    /// Decimals of a figure as large as `size`: one for per cents, normalised and large returns, more for small ones.
+    pub(crate) fn decimals(self, size: f64) -> usize {
+        match size.abs() {
+            _ if self != Self::Return => 1,
+            size if size >= 10.0 || size == 0.0 => 1,
+            size if size >= 1.0 => 2,
+            _ => 3,
+        }
+    }
+
     /// The score of one evaluation: the mean over its episodes; `None` if it has none, or is to be
     /// normalised without a `reference`.
     #[must_use]

@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
 use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
 use prefbench_agents::{Tier, algorithm};
 use prefbench_oracles::nearest::nearest;
 use serde::Deserialize;
@@ -33,12 +34,19 @@ use crate::config::{Flags, RunConfig};
 use crate::run::{Seeds, parse_seeds};
 
 /// What the command line says about all of a file's grids.
-#[derive(Clone, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct Overrides {
+    /// Instead of the grid's tiers
+    #[arg(long, value_parser = Tier::find)]
     pub tier: Option<Tier>,
+    /// Instead of the grid's seeds
+    #[arg(long = "seed", value_name = "SEEDS", value_parser = parse_seeds)]
     pub seeds: Option<Seeds>,
+    /// Instead of the grid's devices
+    #[arg(long)]
     pub device: Option<String>,
-    /// `key=value` pairs.
+    /// Override one setting in every cell (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 }
 

@@ -188,7 +188,7 @@ impl Labels<'_> {
         for (i, &label) in self.labels.iter().enumerate() {
             let index = |(file, starts): &(&Path, Vec<i64>)| {
                 starts.get(i).copied().ok_or_else(|| {
-                    DatasetError::new(*file, "", format!("there is no index for label {i}"))
+                    DatasetError::new(file, "", format!("there is no index for label {i}"))
                 })
             };
             let (left, right) = (index(&self.left)?, index(&self.right)?);

@@ -6,7 +6,7 @@ use super::words::count;
 use super::{CompareOptions, Comparison, Estimate, curves, matrix, side_by_side};
 use crate::group::Group;
 use crate::plot::{
-    Chart, Dot, FEEDBACK, Figure, Forest, Line, Panel, PlotOptions, Row, X, learning_chart,
+    Chart, FEEDBACK, Figure, Forest, Line, Panel, PlotOptions, Row, X, learning_chart,
 };
 use crate::stats::{Statistic, profile};
 use crate::table::text::clean;
@@ -76,15 +76,6 @@ impl Picture {
     }
 }
 
-impl From<Estimate> for Dot {
-    fn from(estimate: Estimate) -> Self {
-        Self {
-            value: estimate.value,
-            interval: estimate.interval,
-        }
-    }
-}
-
 pub(super) fn all(
     comparison: &Comparison,
     groups: &[Group<'_>],
@@ -119,7 +110,7 @@ fn aggregates(c: &Comparison) -> Option<Shown> {
         // Four panels leave no room for its name.
         let name = if gap { "gap" } else { name };
         let title = name[..1].to_uppercase() + &name[1..];
-        let dot = |&method: &usize| Some(aggregate.estimates[method].into());
+        let dot = |&method: &usize| Some(aggregate.estimates[method]);
         Panel {
             title,
             x: if gap {
@@ -205,7 +196,7 @@ fn improvement(c: &Comparison) -> Option<Shown> {
                 range: Some([0.0, 1.0]),
                 mark: Some(0.5),
                 decimals: 2,
-                dots: pairs.iter().map(|pair| Some(pair.2.into())).collect(),
+                dots: pairs.iter().map(|pair| Some(pair.2)).collect(),
                 ..Panel::default()
             }],
         }),
@@ -314,7 +305,6 @@ fn by_task(c: &Comparison, groups: &[Group<'_>], options: &CompareOptions) -> Ve
             .collect();
         let plot = PlotOptions {
             x,
-            steps_are: options.steps_are.clone(),
             metric: task.metric,
             statistic: options.statistic,
             bootstrap: options.curves.clone(),

@@ -6,7 +6,6 @@ use super::words::count;
 use super::{Comparison, Estimate};
 use crate::sheet::{Entry, Sheet};
 use crate::stats::{Statistic, holm};
-use crate::table::Metric;
 
 impl Comparison {
     /// Methods in columns, from best to worst, tasks in rows.
@@ -64,12 +63,7 @@ impl Comparison {
         let Some(cell) = &task.cells[method] else {
             return Entry::plain("missing");
         };
-        let decimals = match cell.estimate.value.abs() {
-            _ if task.metric != Metric::Return => 1,
-            size if size >= 10.0 || size == 0.0 => 1,
-            size if size >= 1.0 => 2,
-            _ => 3,
-        };
+        let decimals = task.metric.decimals(cell.estimate.value);
         let mut entry = Entry::of(Some(cell.estimate), decimals);
         entry.strong = cell.marked;
         if cell.preliminary() {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::scores::{MADE_BY, seeds};
-use super::{Cell, CompareOptions, Comparison, Estimate, Method};
+use super::{Cell, CompareOptions, Comparison, Method};
 use crate::reproduce::chance;
 use crate::table::text::thousands;
 
@@ -65,7 +65,7 @@ pub(super) fn verdict(c: &Comparison) -> String {
         Some(iqm) => format!(
             "{best} has the highest IQM over {}, {}.",
             count(c.scaled.len(), "task"),
-            spelled(iqm.estimates[first], 1)
+            iqm.estimates[first].text(1)
         ),
         None => format!(
             "{best} is most often ahead of the others over {} (their scores are on no common \
@@ -92,16 +92,8 @@ pub(super) fn verdict(c: &Comparison) -> String {
     format!(
         "{head} A run of it scores higher than one of {second}, the next, with probability {}: \
          {sure}.{preliminary}",
-        spelled(over, 2)
+        over.text(2)
     )
-}
-
-fn spelled(estimate: Estimate, decimals: usize) -> String {
-    let short = |x: f64| format!("{x:.decimals$}").replace('-', "−");
-    let interval = estimate.interval.map_or_else(String::new, |i| {
-        format!(" [{}, {}]", short(i.low), short(i.high))
-    });
-    short(estimate.value) + &interval
 }
 
 /// What belongs under the tables.

@@ -6,7 +6,7 @@ use super::raster::Fonts;
 use super::scene::{Anchor, Mark, Scene, Text};
 use super::{Figure, WIDTH, raster};
 use crate::Error;
-use crate::stats::Interval;
+use crate::stats::{Estimate, Interval};
 
 /// What a chart of estimates shows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,16 +50,7 @@ pub struct Panel {
     /// Decimals of the figures beside the dots.
     pub decimals: usize,
     /// A dot for each row; `None` leaves the row empty.
-    pub dots: Vec<Option<Dot>>,
-}
-
-/// An estimate.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Dot {
-    /// Where the dot is.
-    pub value: f64,
-    /// The bar through it.
-    pub interval: Option<Interval>,
+    pub dots: Vec<Option<Estimate>>,
 }
 
 impl Forest {
@@ -222,7 +213,7 @@ impl Panel {
     /// Writes the figures, ending at `right`.
     fn write(&self, marks: &mut Vec<Mark>, frame: &Frame, right: f64) {
         for (i, dot) in self.dots.iter().enumerate() {
-            let figures = dot.map_or_else(|| "–".to_owned(), |dot| self.figures(&dot));
+            let figures = dot.map_or_else(|| "–".to_owned(), |dot| dot.text(self.decimals));
             let at = [right, frame.middle(i) + 4.3];
             marks.push(Mark::Text(text(at, NOTE, Anchor::End, INK, figures)));
         }
@@ -231,17 +222,9 @@ impl Panel {
     /// The room that [`Panel::write`] takes.
     fn written(&self, fonts: &Fonts) -> f64 {
         let each = self.dots.iter().flatten();
-        let widths = each.map(|dot| fonts.width(&self.figures(dot), NOTE, false));
+        let widths = each.map(|dot| fonts.width(&dot.text(self.decimals), NOTE, false));
         // Where the font is another its letters may be wider.
         1.1 * widths.fold(0.0, f64::max) + 18.0
-    }
-
-    fn figures(&self, dot: &Dot) -> String {
-        let short = |x: f64| format!("{x:.*}", self.decimals).replace('-', "−");
-        match dot.interval {
-            Some(i) => format!("{} [{}, {}]", short(dot.value), short(i.low), short(i.high)),
-            None => short(dot.value),
-        }
     }
 
     fn range(&self) -> [f64; 2] {

@@ -1,9 +1,8 @@
 //! A paper's claims, tested by our runs.
 
 use super::{Cell, Options};
-use crate::compare::Estimate;
 use crate::paper::{Claim, Paper};
-use crate::stats::{Welch, holm, mean};
+use crate::stats::{Estimate, Welch, holm, mean};
 
 /// Level of the tests.
 pub(super) const LEVEL: f64 = 0.05;

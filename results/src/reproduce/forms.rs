@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use super::sheets::{chance, signed};
 use super::{Ours, Reproduction, Verdict, once};
 use crate::Error;
-use crate::compare::Estimate;
 use crate::page;
 use crate::paper::Fidelity;
-use crate::plot::{Dot, Forest, Panel, Row, escaped};
+use crate::plot::{Forest, Panel, Row, escaped};
 use crate::sheet::{Sheet, markdown};
+use crate::stats::Estimate;
 use crate::table::{Metric, quoted};
 
 impl Reproduction {
@@ -315,11 +315,11 @@ impl Reproduction {
                     ),
                     style,
                 });
-                theirs.push(pair.theirs.map(|value| Dot {
+                theirs.push(pair.theirs.map(|value| Estimate {
                     value,
                     interval: None,
                 }));
-                ours.push(Some(dot(estimate)));
+                ours.push(Some(estimate));
             }
         }
         // One range for both, so that equal lengths are equal differences.
@@ -331,7 +331,7 @@ impl Reproduction {
             [low.min(x), high.max(x)]
         });
         let room = 0.04 * (high - low);
-        let panel = |title: &str, dots: Vec<Option<Dot>>| Panel {
+        let panel = |title: &str, dots: Vec<Option<Estimate>>| Panel {
             title: title.into(),
             x: "difference, points of 100".into(),
             range: Some([low - room, high + room]),
@@ -353,12 +353,5 @@ impl Reproduction {
                 false => vec![panel("ours; no figures of the paper's were read", ours)],
             },
         })
-    }
-}
-
-fn dot(estimate: Estimate) -> Dot {
-    Dot {
-        value: estimate.value,
-        interval: estimate.interval,
     }
 }

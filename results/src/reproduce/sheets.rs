@@ -2,9 +2,9 @@
 
 use super::claims::LEVEL;
 use super::{Pair, Reproduction};
-use crate::compare::Estimate;
 use crate::paper::Method;
 use crate::sheet::{Entry, Sheet};
+use crate::stats::Estimate;
 
 impl Reproduction {
     /// Two rows for each task: the paper's and ours.

@@ -15,6 +15,39 @@ pub struct Interval {
     pub high: f64,
 }
 
+/// A figure and how sure it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The figure.
+    pub value: f64,
+    /// Its bootstrap interval; `None` where there is none, as where a task has a single run.
+    pub interval: Option<Interval>,
+}
+
+impl Estimate {
+    /// The figure and its interval in brackets, or nothing; rounded, with a typographic minus.
+    pub(crate) fn spelled(&self, decimals: usize) -> [String; 2] {
+        let number = |x: f64| {
+            let text = format!("{x:.decimals$}");
+            // A minus sign before nothing but zeros says nothing.
+            match text.strip_prefix('-') {
+                Some(digits) if digits.chars().all(|c| "0.".contains(c)) => digits.to_owned(),
+                Some(digits) => format!("−{digits}"),
+                None => text,
+            }
+        };
+        let interval = self.interval.map_or_else(String::new, |i| {
+            format!("[{}, {}]", number(i.low), number(i.high))
+        });
+        [number(self.value), interval]
+    }
+
+    /// The same as one text.
+    pub(crate) fn text(&self, decimals: usize) -> String {
+        self.spelled(decimals).join(" ").trim_end().to_owned()
+    }
+}
+
 /// A stratified bootstrap: runs are resampled with replacement within each task, never across.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bootstrap {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::grid::{Column, Grid, quoted};
-use super::{Metric, Row, Table};
+use super::{Row, Table};
 
 impl Table {
     /// The table as aligned text for a terminal, as wide as its content.
@@ -126,14 +126,9 @@ impl Table {
     }
 }
 
-/// One decimal for per cents, normalised and large returns, more for small ones; the same in all of a row.
+/// With as many decimals in all of a row.
 fn number(value: f64, row: &Row) -> String {
-    let decimals = match row.mean.abs() {
-        _ if row.metric != Metric::Return => 1,
-        size if size >= 10.0 || size == 0.0 => 1,
-        size if size >= 1.0 => 2,
-        _ => 3,
-    };
+    let decimals = row.metric.decimals(row.mean);
     let text = format!("{value:.decimals$}");
     // A minus sign before nothing but zeros says nothing.
     match text.strip_prefix('-') {
