@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 mod source;
-mod tree;
+pub mod tree;
 
 use source::Facts;
 pub use source::{Labels, Source, check_compat};
@@ -299,7 +299,27 @@ impl RunConfig {
                  (`prefbench label --teacher {id} --expert RUN`); take another for a run"
             );
         }
-        Ok(Some((entry.make)(&self.teacher_settings, None)?))
+        let teacher = (entry.make)(&self.teacher_settings, None)?;
+        // Tables name the teacher; one that errs must not be called an oracle there.
+        let (own, defaults) = (&self.teacher_settings, (entry.defaults)());
+        let erring = [
+            "mistake",
+            "skip",
+            "equal",
+            "tie",
+            "unsure",
+            "temperature",
+            "gamma",
+        ];
+        let erring = erring.iter().find(|&&key| own[key] != defaults[key]);
+        if let Some(key) = erring.filter(|_| id == "oracle" && own.is_object()) {
+            bail!(
+                "`teacher_settings.{key}` is {}, but the oracle does not err, skip or call a tie; name the teacher \
+                 that does (`prefbench list teachers`), and set it there",
+                own[key]
+            );
+        }
+        Ok(Some(teacher))
     }
 
     /// The task with the horizon that is asked for.

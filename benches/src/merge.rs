@@ -35,7 +35,9 @@ pub fn merge(args: &MergeArgs) -> Result<ExitCode> {
     // What was planned and never begun is told by the sweeps' records alone.
     for from in &args.from {
         let carried = Record::read(from).and_then(|record| match record {
-            Some(record) => Record::update(&args.into, &record.name, record.cells, true).map(drop),
+            Some(record) => {
+                Record::planned(&args.into, &record.name, record.cells, true)?.write(&args.into)
+            }
             None => Ok(()),
         });
         if let Err(why) = carried {

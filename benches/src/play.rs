@@ -114,7 +114,13 @@ fn one(what: &str, args: &PlayArgs) -> Result<()> {
     for episode in &episodes {
         let recording = Recording::of(episode, limit)?;
         let view = View::of(&recording);
-        if args.still.is_some() {
+        if let Some(asked) = args.still {
+            let steps = recording.steps.len();
+            if steps < asked {
+                eprintln!(
+                    "{name}: the episode ends after {steps} steps, so the picture is of its end"
+                );
+            }
             let file = film::png(&renderer(&recording, &view, args), recording.steps.len())?;
             write(&args.out, &format!("{name}.png"), &file)?;
         } else {

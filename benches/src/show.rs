@@ -72,11 +72,27 @@ pub enum AxisArg {
 /// What a command says that found no run in `folders`.
 pub fn no_runs(folders: &[PathBuf]) -> anyhow::Error {
     let holds = if folders.len() == 1 { "holds" } else { "hold" };
-    let folders: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
-    anyhow!(
-        "{} {holds} no runs; give the folder that holds them",
-        folders.join(", ")
-    )
+    // A sweep has a folder of its own in the folder of runs.
+    let held = |folder: &PathBuf| {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut inside: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        inside.retain(|path| Store::progress(path).is_ok_and(|runs| !runs.is_empty()));
+        inside.sort();
+        inside
+    };
+    let held: Vec<PathBuf> = folders.iter().flat_map(held).collect();
+    let listed = |folders: &[PathBuf]| {
+        let names: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
+        names.join(", ")
+    };
+    let folders = listed(folders);
+    match held.as_slice() {
+        [] => anyhow!("{folders} {holds} no runs; give the folder that holds them"),
+        held => anyhow!(
+            "{folders} {holds} no runs of its own; give the folder of a sweep: {}",
+            listed(held)
+        ),
+    }
 }
 
 /// Prints the table of a folder of runs.

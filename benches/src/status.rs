@@ -109,8 +109,9 @@ fn lines(
         .filter_map(|state| Some(format!("{} {state}", counts.get(state)?)));
     let parts: Vec<String> = parts.collect();
     let name = record.map_or_else(String::new, |record| format!(" (sweep {})", record.name));
+    let runs_are = if all == 1 { "run" } else { "runs" };
     format!(
-        "{}{name}: {all} runs: {}\n",
+        "{}{name}: {all} {runs_are}: {}\n",
         runs.display(),
         parts.join(", ")
     )

@@ -4,6 +4,7 @@ mod grid;
 pub mod record;
 mod slurm;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,7 +17,7 @@ use prefbench_results::{Claim, Error as StoreError, Status, Store};
 pub use grid::{Overrides, read};
 use record::Record;
 
-use crate::config::RunConfig;
+use crate::config::{RunConfig, tree};
 use crate::run::{self, Pace};
 use crate::{compare, pool, show};
 
@@ -92,7 +93,8 @@ pub fn sweep(args: &SweepArgs) -> Result<ExitCode> {
 /// Plans `cells` in the folder `out`, and runs there what has not ended.
 pub fn carry_out(name: &str, cells: Vec<RunConfig>, out: &Path, how: &How) -> Result<ExitCode> {
     if how.dry_run {
-        return dry_run(&cells, out, how.pace.retry_failed);
+        let record = Record::planned(out, name, cells, how.add)?;
+        return dry_run(&record.cells, out, how.pace.retry_failed);
     }
     Store::open(out)?;
     let claim = match Claim::take(out) {
@@ -115,10 +117,14 @@ pub fn carry_out(name: &str, cells: Vec<RunConfig>, out: &Path, how: &How) -> Re
             before.commit
         );
     }
-    let record = Record::update(out, name, cells, how.add)?;
+    let record = Record::planned(out, name, cells, how.add)?;
+    record.write(out)?;
     if how.plan {
-        let planned = record.cells.len();
-        show::out(&format!("{planned} cells planned in {}\n", out.display()))?;
+        let (planned, last) = (record.cells.len(), record.cells.len().saturating_sub(1));
+        show::out(&format!(
+            "{planned} cells, 0 to {last}, planned in {}\n",
+            out.display()
+        ))?;
         return Ok(ExitCode::SUCCESS);
     }
     if how.slurm.slurm {
@@ -148,19 +154,40 @@ fn waiting(cells: &[RunConfig], out: &Path, retry_failed: bool) -> Result<Vec<us
     Ok(waiting)
 }
 
+/// What tells a cell from others of its name.
+fn variants(cells: &[RunConfig]) -> Result<Vec<String>> {
+    let mut named: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (i, cell) in cells.iter().enumerate() {
+        named.entry(cell.prefix()).or_default().push(i);
+    }
+    let mut variants = vec![String::new(); cells.len()];
+    for alike in named.into_values().filter(|alike| alike.len() > 1) {
+        let trees = alike.iter().map(|&i| cells[i].to_json());
+        let differing = tree::differing(&trees.collect::<Result<Vec<_>>>()?);
+        for (i, settings) in alike.into_iter().zip(differing) {
+            variants[i] = settings.join(" ") + "  ";
+        }
+    }
+    Ok(variants)
+}
+
 fn dry_run(cells: &[RunConfig], out: &Path, retry_failed: bool) -> Result<ExitCode> {
     let waiting = match out.is_dir() {
         true => waiting(cells, out, retry_failed)?,
         false => (0..cells.len()).collect(),
     };
+    let variants = variants(cells)?;
+    let width = cells.len().saturating_sub(1).to_string().len();
     for &i in &waiting {
-        let cell = &cells[i];
+        let (cell, variant) = (&cells[i], &variants[i]);
         let (name, steps, tier) = (cell.prefix(), cell.steps, cell.tier.name());
         let device = match cell.device {
             Device::Flex => String::new(),
             other => format!(", {}", other.name()),
         };
-        show::out(&format!("{name}  {steps} steps, {tier}{device}\n"))?;
+        show::out(&format!(
+            "{i:width$}  {name}  {variant}{steps} steps, {tier}{device}\n"
+        ))?;
     }
     let ended = match cells.len() - waiting.len() {
         0 => String::new(),

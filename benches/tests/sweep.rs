@@ -91,11 +91,14 @@ fn a_sweep_whose_processes_are_killed_ends_as_an_undisturbed_one() {
     ok(at, "sweep grid.toml --out torn");
     assert_eq!(logs(&at.join("torn")), whole);
     assert!(ok(at, "status torn").out.contains("4 runs: 4 finished"));
-    let left = ok(at, "sweep grid.toml --out torn --seed 1..3 --dry-run").out;
+    let left = ok(at, "sweep grid.toml --out torn --seed 0..3 --dry-run").out;
     assert!(
-        left.ends_with("2 runs in torn; 2 more have ended\n"),
+        left.ends_with("2 runs in torn; 4 more have ended\n"),
         "{left}"
     );
+    // As the sweep itself would be.
+    let other = "sweep grid.toml --out torn --seed 1..3 --dry-run";
+    refused(at, other, &["2 of whose 4 cells are not in this one"]);
 
     // Halves made apart come together.
     for (seed, out) in [("0", "a"), ("1", "b")] {
@@ -151,7 +154,7 @@ fn bad_sweeps_are_refused_before_anything_runs() {
         &["2 of whose 4 cells are not in this one", "--out", "--add"],
     );
     let more = "sweep grid.toml --out runs --plan --seed 0..3";
-    assert!(ok(at, more).out.contains("6 cells planned"));
+    assert!(ok(at, more).out.contains("6 cells, 0 to 5, planned"));
 
     let plan = fs::read_to_string(at.join("runs/sweep.jsonl")).unwrap();
     let other = plan.replacen(

@@ -167,11 +167,23 @@ pub fn learning_curves(
         let figure = figures.entry((&*group.task, group.tier)).or_default();
         figure.push(group);
     }
+    let mut names = BTreeMap::new();
     let draw = |groups: Vec<&Group<'_>>| {
         let (name, chart) = learning_chart(&groups, &labels, options);
-        chart.draw(&name)
+        chart.draw(&unlike(name, &mut names))
     };
     figures.into_values().map(draw).collect()
+}
+
+/// The name of a file, or, if one was called so before, another: `a b` and `a-b` are alike without what files
+/// cannot be called.
+pub(crate) fn unlike(name: String, before: &mut BTreeMap<String, usize>) -> String {
+    let times = before.entry(name.clone()).or_default();
+    *times += 1;
+    match times {
+        1 => name,
+        n => format!("{name}-{n}"),
+    }
 }
 
 /// The learning curves of groups of one task and tier, and a name for the file. `labels` are those
@@ -182,7 +194,7 @@ pub(crate) fn learning_chart(
     options: &PlotOptions,
 ) -> (String, Chart) {
     let (task, tier) = groups.first().map_or(("", ""), |g| (&*g.task, g.tier));
-    let plain = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let plain = |text: &str| text.replace(|c: char| !c.is_alphanumeric(), "-");
     let mut runs = groups.iter().flat_map(|group| &group.runs);
     let offline = runs.all(|run| run.info.config.get("dataset").is_some());
     let (by, x) = match options.x {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::run::{read_config, read_failed, read_last_note, read_last_step};
+use crate::checkpoint::present;
+use crate::run::{lost_config, read_config, read_failed, read_last_note, read_last_step};
 use crate::store::is_hidden;
 use crate::{Claim, Error, Failure, Holder, RunKey, Store};
 
@@ -16,7 +17,7 @@ pub struct Progress {
     pub dir: PathBuf,
     /// What is the matter with it.
     pub standing: Standing,
-    /// The step last evaluated, unless it is finished.
+    /// The step last evaluated or saved, whichever is later, unless it is finished.
     pub last_step: Option<u64>,
     /// Steps at its end, where the configuration names them (`steps`).
     pub steps: Option<u64>,
@@ -51,7 +52,8 @@ impl Store {
         let mut dirs = Vec::new();
         for entry in fs::read_dir(root).map_err(Error::io("list", root))? {
             let dir = entry.map_err(Error::io("list", root))?.path();
-            if dir.join("config.json").exists() && !is_hidden(&dir) {
+            let run = dir.join("config.json").exists() || lost_config(&dir).is_some();
+            if run && !is_hidden(&dir) {
                 dirs.push(dir);
             }
         }
@@ -77,13 +79,13 @@ impl Store {
 fn read(progress: &mut Progress) -> Result<Standing, Error> {
     let dir = &progress.dir;
     let Some(config) = read_config(dir)? else {
-        return Ok(Standing::New);
+        return lost_config(dir).map_or(Ok(Standing::New), Err);
     };
     progress.steps = config.get("steps").and_then(Value::as_u64);
     if dir.join("done.json").exists() {
         return Ok(Standing::Finished);
     }
-    progress.last_step = read_last_step(dir)?;
+    progress.last_step = read_last_step(dir)?.max(present(dir)?.first().copied());
     let note = read_last_note(dir)?;
     progress.pace = note.and_then(|note| note.get("steps_per_second")?.as_f64());
     Ok(

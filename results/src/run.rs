@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::checkpoint::{Checkpoint, Generations};
-use crate::claim::{Claim, LOCK};
+use crate::claim::Claim;
 use crate::eval::{parse_evals, parse_log};
 use crate::files::{append_line, read_if_there, write_atomic};
 use crate::key::canonical_json;
@@ -419,11 +419,10 @@ pub(crate) fn read_last_note(dir: &Path) -> Result<Option<Value>, Error> {
     Ok(parse_log(&file, &read_if_there(&file)?.unwrap_or_default())?.pop())
 }
 
-/// Whether `dir` looks like a run's folder that was not given its configuration yet.
-pub(crate) fn is_run_without_config(dir: &Path) -> bool {
-    [LOCK, EVALS, DONE]
-        .iter()
-        .any(|name| dir.join(name).exists())
+/// What is wrong with `dir` if it is a run's folder that lost its configuration, which is written before all else.
+pub(crate) fn lost_config(dir: &Path) -> Option<Error> {
+    let lost = [EVALS, DONE].iter().any(|name| dir.join(name).exists());
+    lost.then(|| Error::corrupt(&dir.join(CONFIG), None, "it is missing"))
 }
 
 fn check_format(file: &Path, format: u32) -> Result<(), Error> {

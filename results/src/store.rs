@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::checkpoint::Generations;
 use crate::files::check_name;
 use crate::run::{
-    is_run_without_config, read_config, read_done, read_failed, read_finished_evals, read_last_step,
+    lost_config, read_config, read_done, read_failed, read_finished_evals, read_last_step,
 };
 use crate::{Checkpoint, Error, Eval, Failure, Run, RunInfo, RunKey, Status};
 
@@ -273,15 +273,10 @@ type Flaw = Box<(Option<RunInfo>, Error)>;
 /// Reads one folder. A flaw comes with what is known of the run it is in.
 fn read(dir: &Path) -> Result<Found, Flaw> {
     let Some(config) = read_config(dir).map_err(|e| Box::new((None, e)))? else {
-        if !is_run_without_config(dir) {
-            return Ok(Found::NotARun);
-        }
-        let why = Why::NotFinished { last_step: None };
-        return Ok(Found::Unfinished(Unfinished {
-            dir: dir.to_path_buf(),
-            info: None,
-            why,
-        }));
+        return match lost_config(dir) {
+            Some(flaw) => Err(Box::new((None, flaw))),
+            None => Ok(Found::NotARun),
+        };
     };
     let key = RunKey::of(&config);
     let info = RunInfo::of(&config).map_err(|e| Box::new((None, e)))?;

@@ -294,6 +294,22 @@ fn the_best_and_what_overlaps_it_are_marked() -> Result<(), Error> {
 }
 
 #[test]
+fn equal_methods_share_the_highest() -> Result<(), Error> {
+    let runs = [("a", 40.0), ("b", 500.0), ("c", 500.0)].into_iter();
+    let runs = runs.flat_map(|(algorithm, score)| {
+        (0..3).map(move |seed| {
+            let mut config = config("walker-walk", algorithm, None, seed);
+            config["task_version"] = json!(1);
+            finished(config, vec![eval(5, &[score])])
+        })
+    });
+    let c = compare(&Vec::from_iter(runs), &options())?;
+    let said = "b and c share the highest IQM over 1 task, 50.0 [50.0, 50.0]. A run of b scores higher than one of c";
+    assert!(c.verdict.starts_with(said), "{}", c.verdict);
+    Ok(())
+}
+
+#[test]
 fn a_baseline_is_what_all_are_compared_with() -> Result<(), Error> {
     let baseline = CompareOptions {
         baseline: Some("pebble".into()),

@@ -52,6 +52,20 @@ fn figures_are_as_committed() -> Result<(), Error> {
     Ok(())
 }
 
+/// What files cannot be called is left out of their names, and what is alike then is told apart.
+#[test]
+fn no_figure_replaces_another() -> Result<(), Error> {
+    let task = |name: &str| finished(config(name, "bc", None, 0), vec![eval(0, &[1.0])]);
+    let runs = ["mix a", "mix-a", "é", "ü"].map(task);
+    let figures = learning_curves(&runs, &options())?;
+    let names: Vec<&str> = figures.iter().map(|figure| &*figure.name).collect();
+    let expected = ["mix-a", "mix-a", "é", "ü"].map(|task| format!("{task}-smoke-return-by-steps"));
+    assert_eq!(names[0], expected[0]);
+    assert_eq!(names[1], format!("{}-2", expected[1]));
+    assert_eq!(names[2..], expected[2..]);
+    Ok(())
+}
+
 /// Width and height in the file's header, and the colours drawn.
 fn decoded(png: &[u8]) -> tiny_skia::Pixmap {
     tiny_skia::Pixmap::decode_png(png).expect("a readable PNG")

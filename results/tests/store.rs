@@ -8,7 +8,8 @@ use std::fs;
 use std::path::Path;
 
 use prefbench_results::{
-    Error, Failure, FinishedRun, RunKey, Status, Store, Unfinished, Why, each_once,
+    Error, Failure, FinishedRun, Progress, RunKey, Standing, Status, Store, Unfinished, Why,
+    each_once,
 };
 use serde_json::{Value, json};
 use stored::{NAME, Outcome, contents, evals, open, oracle, save};
@@ -380,7 +381,7 @@ fn scanning_lists_what_it_leaves_out() -> Outcome {
         }
     }
     let dir = |seed| store.dir_of(&format!("s{seed}"), &config("reach", "sac", None, seed));
-    // A copy, a changed log, a stray folder, a stray file, a folder killed before its config.
+    // A copy, a changed log, a stray folder, a stray file, a sweep's folder, a run without its config.
     fs::create_dir(root.path().join("z-copy"))?;
     for (name, bytes) in contents(&dir(0))? {
         fs::write(root.path().join("z-copy").join(name), bytes)?;
@@ -389,8 +390,13 @@ fn scanning_lists_what_it_leaves_out() -> Outcome {
     fs::write(dir(1).join("eval.jsonl"), log.replace("250", "251"))?;
     fs::create_dir(root.path().join("figures"))?;
     fs::write(root.path().join("table.md"), b"")?;
-    fs::create_dir(root.path().join("y-new"))?;
-    fs::write(root.path().join("y-new/lock"), b"")?;
+    fs::create_dir(root.path().join("sweep"))?;
+    fs::write(root.path().join("sweep/lock"), b"")?;
+    fs::create_dir(root.path().join("t-lost"))?;
+    fs::copy(
+        dir(3).join("eval.jsonl"),
+        root.path().join("t-lost/eval.jsonl"),
+    )?;
 
     let (finished, unfinished) = Store::scan(root.path())?;
     let seeds: Vec<u64> = finished.iter().map(|run| run.info.seed).collect();
@@ -400,16 +406,24 @@ fn scanning_lists_what_it_leaves_out() -> Outcome {
         matches!(why[0], Why::Damaged(reason) if reason.contains("changed after the run finished")),
         "{why:?}"
     );
-    assert_eq!(
-        why[1..3],
-        [
-            &Why::NotFinished {
-                last_step: Some(1000)
-            },
-            &Why::NotFinished { last_step: None }
-        ]
+    let last_step = Some(1000);
+    assert_eq!(why[1], &Why::NotFinished { last_step });
+    let lost = "t-lost/config.json is damaged: it is missing";
+    assert!(
+        matches!(why[2], Why::Damaged(reason) if reason.contains(lost)),
+        "{why:?}"
     );
     assert_eq!(why[3..], [&Why::DuplicateOf(dir(0))]);
+    // Without the logs of finished runs, and of copies, `progress` says the same.
+    let standings: Vec<_> = Store::progress(root.path())?;
+    let said = |p: &Progress| matches!(&p.standing, Standing::Damaged(why) if why.contains(lost));
+    assert_eq!(
+        (
+            standings.len(),
+            standings.iter().filter(|p| said(p)).count()
+        ),
+        (6, 1)
+    );
     assert!(Store::scan(&root.path().join("nowhere")).is_err());
 
     // Of a run's copies in several folders the one that finished counts, or else one that failed.

@@ -1,6 +1,6 @@
 //! One update of each method on PEBBLE's backbone.
 
-use super::reward::replay;
+use super::reward::{begin, end};
 use super::*;
 use crate::explore::RunningMoments;
 use crate::online::mrn;
@@ -8,33 +8,6 @@ use crate::online::qpa::cropped;
 use crate::online::rime::{self, Rime, Seen};
 use crate::online::rune::Rune;
 use crate::online::surf::Surf;
-
-/// The ensemble that a fixture starts from, and the memory it is about.
-fn begin<A: Compute>(fixture: &Value) -> (RewardModel<A>, Replay) {
-    let config = RewardConfig {
-        hidden: vec![6; 3],
-        members: 3,
-        lr: 2e-3,
-        batch: 8,
-        epochs: 1,
-        target_accuracy: 1.0,
-    };
-    let device = A::Device::default();
-    let mut model = RewardModel::<A>::new(config, DIMS, &mut Stream::new(0, "init"), device);
-    let mut state = State::default();
-    model.save(&mut state);
-    inject(&mut state, &fixture["initial"]);
-    model.load(&state).unwrap();
-    (model, replay(&fixture["episodes"]))
-}
-
-/// Compares what a fixture's ensemble became.
-#[track_caller]
-fn end<A: Compute>(model: &RewardModel<A>, initial: &Value, after: &Value) -> f64 {
-    let mut state = State::default();
-    model.save(&mut state);
-    compare(1, &state, initial, after)
-}
 
 fn number(value: &Value) -> f64 {
     value.as_f64().unwrap()

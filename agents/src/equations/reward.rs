@@ -48,9 +48,8 @@ pub fn preference(row: &Value, len: u32) -> Preference {
     }
 }
 
-pub fn reward_training<A: Compute>() {
-    let fixture = fixture();
-    let fixture = &fixture["reward"];
+/// The ensemble that a fixture starts from, and the memory it is about.
+pub(super) fn begin<A: Compute>(fixture: &Value) -> (RewardModel<A>, Replay) {
     let config = RewardConfig {
         hidden: vec![6; 3],
         members: 3,
@@ -65,8 +64,21 @@ pub fn reward_training<A: Compute>() {
     model.save(&mut state);
     inject(&mut state, &fixture["initial"]);
     model.load(&state).unwrap();
+    (model, replay(&fixture["episodes"]))
+}
 
-    let mut replay = replay(&fixture["episodes"]);
+/// Compares what a fixture's ensemble became.
+#[track_caller]
+pub(super) fn end<A: Compute>(model: &RewardModel<A>, initial: &Value, after: &Value) -> f64 {
+    let mut state = State::default();
+    model.save(&mut state);
+    compare(1, &state, initial, after)
+}
+
+pub fn reward_training<A: Compute>() {
+    let fixture = fixture();
+    let fixture = &fixture["reward"];
+    let (mut model, mut replay) = begin::<A>(fixture);
     let rows = fixture["pairs"].as_array().unwrap();
     let preferences: Vec<Preference> = rows.iter().map(|row| preference(row, 4)).collect();
     let pairs: Vec<Pair> = preferences.iter().map(|p| p.pair).collect();
@@ -122,21 +134,7 @@ pub fn reward_training<A: Compute>() {
 pub fn weighted_windows<A: Compute>() {
     let fixture = fixture();
     let fixture = &fixture["weighted"];
-    let config = RewardConfig {
-        hidden: vec![6; 3],
-        members: 3,
-        lr: 2e-3,
-        batch: 8,
-        epochs: 1,
-        target_accuracy: 1.0,
-    };
-    let device = A::Device::default();
-    let mut model = RewardModel::<A>::new(config, DIMS, &mut Stream::new(0, "init"), device);
-    let mut state = State::default();
-    model.save(&mut state);
-    inject(&mut state, &fixture["initial"]);
-    model.load(&state).unwrap();
-    let replay = replay(&fixture["episodes"]);
+    let (mut model, replay) = begin::<A>(fixture);
 
     let all: Vec<usize> = (0..replay.len()).collect();
     let (mean, deviation) = model.opinions(&replay, &all);
@@ -173,7 +171,5 @@ pub fn weighted_windows<A: Compute>() {
         &[loss],
         &[fixture["loss"].as_f64().unwrap()],
     );
-    let mut state = State::default();
-    model.save(&mut state);
-    compare(1, &state, &fixture["initial"], &fixture["after"]);
+    end(&model, &fixture["initial"], &fixture["after"]);
 }

@@ -16,6 +16,7 @@ use burn::tensor::{Tensor, activation};
 use prefbench_oracles::Stream;
 use serde::{Deserialize, Serialize};
 
+use super::contrastive::agreement;
 use super::sequence::{Style, Trunk, Windows, tokens};
 use super::shared::Figures;
 use crate::config::{Checks, Setup, Tier};
@@ -284,10 +285,4 @@ impl<A: Compute> PreferenceModel<A> {
         let device = self.parameters.device().clone();
         self.figures.load("preference.figures", state, &device)
     }
-}
-
-/// Share of pairs whose margin agrees with the answer; ties count half.
-fn agreement<B: Transform>(margin: Tensor<B, 2>, y: Tensor<B, 2>) -> Tensor<B, 1> {
-    let right = margin.greater_elem(0.0).float();
-    (right.clone() * y.clone() + (right.neg() + 1.0) * (y.neg() + 1.0)).mean()
 }

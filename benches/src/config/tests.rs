@@ -72,6 +72,10 @@ fn wrong_types_and_ranges_are_refused_by_name() {
             "[teacher_settings]\nmistaken = 0.1",
             "`teacher_settings.mistake`",
         ),
+        (
+            "[teacher_settings]\nmistake = 0.3",
+            "the oracle does not err",
+        ),
         ("[teacher_settings]\nmistake = 2.0", "in [0, 1]"),
     ] {
         let m = message(file, &[]);

@@ -60,7 +60,10 @@ pub(super) fn overlay(tree: &mut Value, given: &Value, path: &str) -> Result<()>
     let Value::Object(given) = given else {
         bail!("`{path}` is a group of settings, not a value");
     };
-    let leaves = leaves(tree, path);
+    let leaves: Vec<String> = leaves(tree, path)
+        .into_iter()
+        .map(|(path, _)| path)
+        .collect();
     for (key, value) in given {
         let path = if path.is_empty() {
             key.clone()
@@ -120,7 +123,7 @@ fn first_leaf(path: &str, given: &Value) -> String {
     }
 }
 
-fn leaves(tree: &Value, path: &str) -> Vec<String> {
+fn leaves<'a>(tree: &'a Value, path: &str) -> Vec<(String, &'a Value)> {
     match tree {
         Value::Object(map) => map
             .iter()
@@ -133,8 +136,19 @@ fn leaves(tree: &Value, path: &str) -> Vec<String> {
                 leaves(v, &path)
             })
             .collect(),
-        _ => vec![path.to_owned()],
+        _ => vec![(path.to_owned(), tree)],
     }
+}
+
+/// Of each tree what others have otherwise or not at all, as `a.b=1`.
+pub fn differing(trees: &[Value]) -> Vec<Vec<String>> {
+    let all: Vec<_> = trees.iter().map(|tree| leaves(tree, "")).collect();
+    let common = |leaf: &&(String, &Value)| all.iter().all(|leaves| leaves.contains(leaf));
+    let own = |leaves: &Vec<(String, &Value)>| {
+        let own = leaves.iter().filter(|leaf| !common(leaf));
+        own.map(|(key, value)| format!("{key}={value}")).collect()
+    };
+    all.iter().map(own).collect()
 }
 
 fn unknown_key(path: &str, leaves: &[String]) -> anyhow::Error {
@@ -151,6 +165,7 @@ fn unknown_key(path: &str, leaves: &[String]) -> anyhow::Error {
     };
     match near {
         Some(near) => anyhow!("unknown key `{path}`, did you mean `{near}`?"),
+        None if leaves.is_empty() => anyhow!("unknown key `{path}`; there are no keys here"),
         None => anyhow!("unknown key `{path}`; keys here: {}", leaves.join(", ")),
     }
 }

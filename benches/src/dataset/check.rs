@@ -95,13 +95,19 @@ fn replay(dataset: &Dataset, episode: usize, env: &mut dyn Env) -> Result<()> {
     let mut again = Trajectories::new(t.obs_dim(), t.act_dim());
     let success = record(env, seed, &actions, &mut again)?;
     let a = again.episodes()[0];
+    let word = |ending: Option<Ending>| match ending {
+        Some(Ending::Terminated) => "terminated",
+        Some(Ending::Truncated) => "truncated",
+        Some(Ending::Cut) => "cut",
+        None => "running",
+    };
     if (a.len, a.ending) != (e.len, e.ending) {
         bail!(
-            "episode {episode}: replayed, it ends after {} steps ({:?}), not after {} ({:?})",
+            "episode {episode}: replayed, it is {} after {} steps, not {} after {}",
+            word(a.ending),
             a.len,
-            a.ending,
-            e.len,
-            e.ending
+            word(e.ending),
+            e.len
         );
     }
     for s in 0..e.len {

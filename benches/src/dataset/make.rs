@@ -127,22 +127,26 @@ pub fn recorded(args: &MakeArgs, before: &str) -> Result<ExitCode> {
 
 fn empty(task: &Task, args: &MakeArgs) -> Dataset {
     let words = |words: &mut dyn Iterator<Item = &'static str>| words.map(str::to_owned).collect();
+    let quoted = |from: &String| {
+        let quoted = shlex::try_quote(from).map(Into::into);
+        quoted.unwrap_or_else(|_| from.clone())
+    };
+    let from: Vec<String> = args.from.iter().map(quoted).collect();
     let mut source = format!(
         "prefbench {} ({}) dataset make {} --from {} --episodes {} --seed {}",
         env!("CARGO_PKG_VERSION"),
         env!("PREFBENCH_COMMIT"),
         args.task,
-        args.from.join(" --from "),
+        from.join(" --from "),
         args.episodes,
         args.seed
     );
-    let horizon = args.horizon.unwrap_or_default();
     for (flag, value) in [
-        ("noise", f64::from(args.noise)),
-        ("random", args.random),
-        ("horizon", f64::from(horizon)),
+        ("noise", args.noise.to_string()),
+        ("random", args.random.to_string()),
+        ("horizon", args.horizon.unwrap_or_default().to_string()),
     ] {
-        if value > 0.0 {
+        if value != "0" {
             source += &format!(" --{flag} {value}");
         }
     }

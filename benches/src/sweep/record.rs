@@ -93,9 +93,9 @@ impl Record {
         }
     }
 
-    /// Makes `cells` those of the folder `out`, keeping the numbers of the ones that it has. Returns
-    /// the folder's cells; those that `cells` lacks stay only if `add` is set.
-    pub fn update(out: &Path, name: &str, cells: Vec<RunConfig>, add: bool) -> Result<Self> {
+    /// The sweep of the folder `out` with `cells`, not written yet. Cells that it has keep their numbers; those that
+    /// `cells` lacks stay only if `add` is set.
+    pub fn planned(out: &Path, name: &str, cells: Vec<RunConfig>, add: bool) -> Result<Self> {
         let mut all = Vec::new();
         if let Some(old) = Self::read(out)? {
             let path = out.join(FILE);
@@ -121,16 +121,15 @@ impl Record {
         } else {
             all.extend(cells);
         }
-        let record = Self {
+        Ok(Self {
             name: name.to_owned(),
             commit: env!("PREFBENCH_COMMIT").to_owned(),
             cells: all,
-        };
-        record.write(out)?;
-        Ok(record)
+        })
     }
 
-    fn write(&self, out: &Path) -> Result<()> {
+    /// Makes this the sweep of the folder `out`.
+    pub fn write(&self, out: &Path) -> Result<()> {
         let header = Header {
             format: FORMAT,
             name: self.name.clone(),

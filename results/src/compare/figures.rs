@@ -1,12 +1,12 @@
 //! The figures of a comparison, with what has to be said of each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::words::count;
 use super::{CompareOptions, Comparison, Estimate, curves, matrix, side_by_side};
 use crate::group::Group;
 use crate::plot::{
-    Chart, FEEDBACK, Figure, Forest, Line, Panel, PlotOptions, Row, X, learning_chart,
+    Chart, FEEDBACK, Figure, Forest, Line, Panel, PlotOptions, Row, X, learning_chart, unlike,
 };
 use crate::stats::{Statistic, profile};
 use crate::table::text::clean;
@@ -297,7 +297,7 @@ fn by_task(c: &Comparison, groups: &[Group<'_>], options: &CompareOptions) -> Ve
         .flat_map(|x| (0..c.tasks.len()).map(move |task| (task, x)))
         .filter(|&(task, x)| x == X::Steps || asks(c, task, groups))
         .collect();
-    side_by_side(&figures, |&(task, x)| {
+    let mut shown = side_by_side(&figures, |&(task, x)| {
         let task = &c.tasks[task];
         let of_task: Vec<_> = groups
             .iter()
@@ -318,7 +318,12 @@ fn by_task(c: &Comparison, groups: &[Group<'_>], options: &CompareOptions) -> Ve
             caption: format!("{}: {}.", chart.title, chart.how),
             picture: Picture::Lines(chart),
         }
-    })
+    });
+    let mut names = BTreeMap::new();
+    for one in &mut shown {
+        one.name = unlike(std::mem::take(&mut one.name), &mut names);
+    }
+    shown
 }
 
 /// Whether any run on the task asked for feedback as it went on. Offline ones have it all from the first.

@@ -113,7 +113,7 @@ impl<'a> Runs<'a> {
             (None, [tier]) => (*tier).to_owned(),
             (None, [_, ..]) => {
                 let reason = format!("they are of the tiers {}", tiers.join(", "));
-                return Err(refuse(reason, "choose one tier"));
+                return Err(refuse(reason, "choose one (--tier)"));
             }
             (tier, _) => {
                 let tier = tier.as_ref().map(|tier| format!(" of the tier {tier}"));
@@ -215,7 +215,7 @@ pub(super) fn score(
     }
     if kept.is_empty() {
         return Err(Error::Incomparable {
-            reason: format!("no run has a score: {}", warnings.join(" ")),
+            reason: warnings.join(" ").trim_end_matches('.').to_owned(),
             advice: "choose another metric, or wait for runs to finish".into(),
         });
     }
@@ -351,7 +351,8 @@ fn check_seeds(
     if unequal.len() > 5 {
         reason += &format!(" And on {} tasks more.", unequal.len() - 5);
     }
-    let mut advice = String::from("finish the missing seeds, or allow unequal seeds");
+    let mut advice =
+        String::from("finish the missing seeds, or allow unequal ones (--unequal-seeds)");
     if runs.uncounted > 0 {
         advice += &format!(
             ", or count the failed runs ({}) as the worst score",

@@ -61,12 +61,25 @@ pub(super) fn verdict(c: &Comparison) -> String {
     let Some(over) = c.improvements[first][next] else {
         return "No task has runs of every method, so none is ahead over tasks.".into();
     };
+    let mut it = "it";
     let head = match c.aggregates.first() {
-        Some(iqm) => format!(
-            "{best} has the highest IQM over {}, {}.",
-            count(c.scaled.len(), "task"),
-            iqm.estimates[first].text(1)
-        ),
+        Some(iqm) => {
+            let highest = iqm.estimates[first];
+            let equal = |i: &&usize| iqm.estimates[**i].value == highest.value;
+            let names = c.ranking.iter().filter(equal).map(|&i| &*c.methods[i].name);
+            let (names, have) = match Vec::from_iter(names)[..] {
+                [] | [_] => (best.clone(), "has"),
+                [ref others @ .., last] => {
+                    it = best;
+                    (format!("{} and {last}", others.join(", ")), "share")
+                }
+            };
+            format!(
+                "{names} {have} the highest IQM over {}, {}.",
+                count(c.scaled.len(), "task"),
+                highest.text(1)
+            )
+        }
         None => format!(
             "{best} is most often ahead of the others over {} (their scores are on no common \
              scale, so there is no IQM over tasks).",
@@ -90,7 +103,7 @@ pub(super) fn verdict(c: &Comparison) -> String {
         (true, true) => " All of it is preliminary: there are fewer than 3 seeds.",
     };
     format!(
-        "{head} A run of it scores higher than one of {second}, the next, with probability {}: \
+        "{head} A run of {it} scores higher than one of {second}, the next, with probability {}: \
          {sure}.{preliminary}",
         over.text(2)
     )
