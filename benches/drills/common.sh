@@ -1,5 +1,6 @@
 # Shared by the drills: a sweep of small cells, and the proof that a folder holds what it should.
-set -euo pipefail
+set -Eeuo pipefail
+trap 'echo "$0, line $LINENO: failed: $BASH_COMMAND" >&2' ERR
 prefbench=${PREFBENCH:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/target/release/prefbench}
 test -x "$prefbench" || { echo "no $prefbench; build it, or name it in PREFBENCH" >&2; exit 2; }
 work=$(mktemp -d)
