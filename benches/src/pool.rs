@@ -219,6 +219,13 @@ impl Pool<'_> {
         }
         let again = |cell: Cell| lock(&self.queue).push_back(cell);
         if !held.is_empty() {
+            if cell.held.is_none() {
+                for (run, by) in &held {
+                    let (name, seconds) = (run.prefix(), PATIENCE.as_secs());
+                    let text = format!("{name}: {by} (trying for {seconds} s)");
+                    self.display.line(&text);
+                }
+            }
             let since = *cell.held.get_or_insert_with(Instant::now);
             if since.elapsed() < PATIENCE {
                 again(Cell {
