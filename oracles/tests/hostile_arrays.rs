@@ -316,6 +316,18 @@ fn values_that_are_no_preferences_are_refused() {
     let error = cpl::parse(&bytes, Path::new(FILE)).unwrap_err();
     assert_eq!(error.field, "obs");
     assert_eq!(error.reason, "segment 1, step 1: not finite");
+    let rewards = npy_of("'<f8'", "(2, 2)", &values);
+    let [obs, ..] = segments(2, 2, 1, "'<f8'", 8);
+    let members: [(&str, &[u8]); 4] = [
+        ("obs", &obs),
+        ("action", &action),
+        ("rl_sum", &sums),
+        ("reward", &rewards),
+    ];
+    let bytes = archive(&members, CompressionMethod::Stored);
+    let error = cpl::parse(&bytes, Path::new(FILE)).unwrap_err();
+    assert_eq!(error.field, "reward");
+    assert_eq!(error.reason, "segment 1, step 1: not finite");
     let [_, action, sums] = segments(2, 1, 1, "'<f8'", 8);
     let images = npy_of("'|u1'", "(2, 1, 3, 2, 2)", &[0; 24]);
     let bytes = scored([&images, &action, &sums], CompressionMethod::Stored);

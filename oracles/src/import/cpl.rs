@@ -232,10 +232,8 @@ fn extend<R: Read + Seek>(
 ) -> Result<(), DatasetError> {
     let file = npz.file().to_owned();
     let mut stream = expect(npz, name, shape)?;
-    let (width, numbers) = (
-        shape.last().copied().unwrap_or(1),
-        shape[1..].iter().product(),
-    );
+    let width: usize = shape[2..].iter().product();
+    let numbers = shape[1] * width;
     for segment in 0..shape[0] {
         let start = column.len();
         stream.next(numbers, column)?;
